@@ -1,0 +1,1 @@
+//! Differentiable layers with fused CPU kernels, forward and backward.

@@ -1,0 +1,1 @@
+//! Model packs: manifest, hashes, import, install, verify.

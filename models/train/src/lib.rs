@@ -1,0 +1,1 @@
+//! Training engine: data, objectives, schedules, checkpoints, metrics.

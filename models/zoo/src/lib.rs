@@ -1,0 +1,1 @@
+//! Architectures: CLIP, question answering, preprocessing, tokenizer.

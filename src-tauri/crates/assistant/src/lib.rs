@@ -1,0 +1,1 @@
+//! Use cases: ask, findings, similar cases, evaluation.

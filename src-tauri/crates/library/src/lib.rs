@@ -1,0 +1,1 @@
+//! Cases with their images, reports and labels, and the nearest-case index.

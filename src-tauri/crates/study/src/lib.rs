@@ -1,0 +1,1 @@
+//! DICOM and raster images to frames, geometry and the display pipeline.
