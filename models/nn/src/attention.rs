@@ -1,0 +1,113 @@
+//! Multi-head attention.
+
+use candle_core::Tensor;
+
+use crate::{Bias, Init, Linear, NnError, Result, Weights, kernels, ops};
+
+/// Which positions a query may look at.
+#[derive(Debug, Clone)]
+pub enum Mask {
+    /// All of them.
+    None,
+    /// Itself and those before it.
+    Causal,
+    /// Added to the scaled scores: broadcastable to `[b, heads, n, m]`; it gets no gradient.
+    Additive(Tensor),
+}
+
+/// How an attention layer's tensors are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AttentionKeys {
+    /// `q_proj`, `k_proj`, `v_proj` and `out_proj`, each with `weight` and `bias` (Hugging Face).
+    Split,
+    /// `in_proj_weight` `[3·dim, dim]`, `in_proj_bias` and `out_proj` (OpenAI, PyTorch).
+    Packed,
+}
+
+/// Self-attention over `[b, n, dim]` with query, key, value and output maps. Source: Vaswani et al. 2017, section 3.2.
+#[derive(Debug, Clone)]
+pub struct MultiHeadAttention {
+    inputs: Inputs,
+    out: Linear,
+    heads: usize,
+    scale: f64,
+}
+
+#[derive(Debug, Clone)]
+enum Inputs {
+    Split { q: Linear, k: Linear, v: Linear },
+    Packed(Linear),
+}
+
+impl MultiHeadAttention {
+    /// Loads the four maps, all with bias.
+    ///
+    /// Errors as [`Weights::get`], or if `dim` is not a multiple of `heads`.
+    pub fn load(weights: &Weights, dim: usize, heads: usize, keys: AttentionKeys) -> Result<Self> {
+        if heads == 0 || !dim.is_multiple_of(heads) {
+            let reason = format!("{dim} channels do not split into {heads} heads");
+            return Err(NnError::argument("attention", reason));
+        }
+        let part = |name: &str| Linear::load(&weights.pp(name), dim, dim, Bias::Yes);
+        let inputs = match keys {
+            AttentionKeys::Split => Inputs::Split {
+                q: part("q_proj")?,
+                k: part("k_proj")?,
+                v: part("v_proj")?,
+            },
+            AttentionKeys::Packed => {
+                let init = Init::KaimingUniform { fan_in: dim };
+                let weight = weights.get((3 * dim, dim), "in_proj_weight", init)?;
+                let bias = weights.get(3 * dim, "in_proj_bias", Init::Zeros)?;
+                Inputs::Packed(Linear::from_tensors(weight, Some(bias)))
+            }
+        };
+        Ok(Self {
+            inputs,
+            out: part("out_proj")?,
+            heads,
+            scale: 1.0 / ((dim / heads) as f64).sqrt(),
+        })
+    }
+
+    /// Attends.
+    ///
+    /// - `x`: `[b, n, dim]`, f32
+    /// - returns `[b, n, dim]`
+    pub fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+        let (q, k, v) = self.project(x)?;
+        let mixed = kernels::attention(&q, &k, &v, self.heads, mask, self.scale)?; // [b, n, dim]
+        self.out.forward(&mixed)
+    }
+
+    /// Attends, and returns how much each query looked at each position.
+    ///
+    /// - `x`: `[b, n, dim]`, f32
+    /// - returns `[b, n, dim]` and `[b, heads, n, n]`, whose rows sum to one; gradients flow through both
+    pub fn forward_with_weights(&self, x: &Tensor, mask: &Mask) -> Result<(Tensor, Tensor)> {
+        let (q, k, v) = self.project(x)?;
+        let (b, n, dim) = q.dims3()?;
+        let (q, k, v) = (self.split(&q)?, self.split(&k)?, self.split(&v)?); // [b, heads, n, d]
+        let (mixed, attention) = ops::attention_with_weights(&q, &k, &v, mask, self.scale)?;
+        let mixed = mixed.transpose(1, 2)?.contiguous()?.reshape((b, n, dim))?;
+        Ok((self.out.forward(&mixed)?, attention))
+    }
+
+    fn project(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+        match &self.inputs {
+            Inputs::Split { q, k, v } => Ok((q.forward(x)?, k.forward(x)?, v.forward(x)?)),
+            Inputs::Packed(qkv) => {
+                let qkv = qkv.forward(x)?; // [b, n, 3·dim]
+                let dim = qkv.dim(2)? / 3;
+                let part = |i: usize| qkv.narrow(2, i * dim, dim);
+                Ok((part(0)?, part(1)?, part(2)?))
+            }
+        }
+    }
+
+    fn split(&self, x: &Tensor) -> Result<Tensor> {
+        let (b, n, dim) = x.dims3()?;
+        let heads = x.reshape((b, n, self.heads, dim / self.heads))?;
+        Ok(heads.transpose(1, 2)?.contiguous()?)
+    }
+}

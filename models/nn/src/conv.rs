@@ -1,0 +1,92 @@
+//! Two-dimensional convolution.
+
+use candle_core::Tensor;
+
+use crate::{Bias, Init, NnError, Result, Weights, kernels};
+
+/// A convolution of `[b, in, h, w]` with square kernels, stride and zero padding.
+#[derive(Debug, Clone)]
+pub struct Conv2d {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    stride: usize,
+    padding: usize,
+}
+
+impl Conv2d {
+    /// Loads `weight` of shape `[outputs, inputs, kernel, kernel]` and, if asked for, `bias` of shape `[outputs]`.
+    ///
+    /// A fresh layer is Kaiming uniform, as in PyTorch. Errors as [`Weights::get`], or if `stride` is 0.
+    pub fn load(
+        weights: &Weights,
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        bias: Bias,
+    ) -> Result<Self> {
+        if stride == 0 || kernel == 0 {
+            return Err(NnError::argument(
+                "convolution",
+                "kernel and stride are at least 1",
+            ));
+        }
+        let init = Init::KaimingUniform {
+            fan_in: inputs * kernel * kernel,
+        };
+        Ok(Self {
+            weight: weights.get((outputs, inputs, kernel, kernel), "weight", init)?,
+            bias: match bias {
+                Bias::Yes => Some(weights.get(outputs, "bias", init)?),
+                Bias::No => None,
+            },
+            stride,
+            padding,
+        })
+    }
+
+    /// A layer from tensors: `weight` `[out, in, k, k]`, `bias` `[out]`.
+    pub fn from_tensors(
+        weight: Tensor,
+        bias: Option<Tensor>,
+        stride: usize,
+        padding: usize,
+    ) -> Self {
+        Self {
+            weight,
+            bias,
+            stride,
+            padding,
+        }
+    }
+
+    /// Convolves.
+    ///
+    /// - `x`: `[b, in, h, w]`, f32
+    /// - returns `[b, out, (h + 2·padding − k) / stride + 1, (w + 2·padding − k) / stride + 1]`
+    ///
+    /// Errors if `x` has another number of channels or is smaller than the kernel.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (_, c, h, w) = x.dims4()?;
+        let (_, inputs, kernel, _) = self.weight.dims4()?;
+        if c != inputs {
+            let reason = format!("{c} channels where {inputs} are wanted");
+            return Err(NnError::argument("convolution", reason));
+        }
+        if h + 2 * self.padding < kernel || w + 2 * self.padding < kernel {
+            let reason = format!("a {h}×{w} image is smaller than the {kernel}×{kernel} kernel");
+            return Err(NnError::argument("convolution", reason));
+        }
+        let y = kernels::conv2d(x, &self.weight, self.stride, self.padding)?;
+        match &self.bias {
+            None => Ok(y),
+            Some(bias) => Ok(y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?),
+        }
+    }
+
+    /// The weight, `[out, in, k, k]`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+}

@@ -1,0 +1,181 @@
+//! Operations without tensors of their own; every one has a working backward.
+
+use candle_core::{D, Tensor};
+use rand::Rng;
+
+use crate::{Activation, Mask, NnError, Result, kernels};
+
+/// Softmax over the last axis.
+///
+/// - `x`: `[.., n]`, f32, of any magnitude
+/// - returns the same shape; rows sum to one
+pub fn softmax_last(x: &Tensor) -> Result<Tensor> {
+    kernels::softmax(x)
+}
+
+/// Logarithm of the softmax over the last axis.
+///
+/// - `x`: `[.., n]`, f32, of any magnitude
+/// - returns the same shape
+pub fn log_softmax_last(x: &Tensor) -> Result<Tensor> {
+    kernels::log_softmax(x)
+}
+
+/// Layer normalisation over the last axis; see [`crate::LayerNorm`].
+///
+/// - `x`: `[.., n]`; `weight` and `bias`: `[n]`; f32
+/// - returns the shape of `x`
+///
+/// Errors if the lengths differ.
+pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    let n = x.dim(D::Minus1)?;
+    if weight.dims() != [n] || bias.dims() != [n] {
+        let reason = format!(
+            "{n} values a row, scale {:?}, shift {:?}",
+            weight.shape(),
+            bias.shape()
+        );
+        return Err(NnError::argument("layer normalisation", reason));
+    }
+    kernels::layer_norm(x, weight, bias, eps)
+}
+
+/// Applies an elementwise function.
+pub fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
+    kernels::activation(x, function)
+}
+
+/// `x · sigmoid(1.702 x)`.
+pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
+    activation(x, Activation::QuickGelu)
+}
+
+/// `x · Φ(x)`.
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    activation(x, Activation::GeluErf)
+}
+
+/// `x · Φ(x)`, tanh approximation.
+pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
+    activation(x, Activation::GeluTanh)
+}
+
+/// `max(x, 0)`.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    activation(x, Activation::Relu)
+}
+
+/// `x · sigmoid(x)`.
+pub fn silu(x: &Tensor) -> Result<Tensor> {
+    activation(x, Activation::Silu)
+}
+
+/// Mean over non-overlapping `size`×`size` squares; what is left over at the right and bottom is dropped.
+///
+/// - `x`: `[b, c, h, w]`, f32
+/// - returns `[b, c, h / size, w / size]`
+///
+/// Errors if `size` is 0 or larger than the image.
+pub fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
+    let (_, _, h, w) = x.dims4()?;
+    if size == 0 || size > h || size > w {
+        return Err(NnError::argument(
+            "average pooling",
+            format!("size {size} on {h}×{w}"),
+        ));
+    }
+    if size == 1 {
+        return Ok(x.clone());
+    }
+    kernels::avg_pool2d(x, size)
+}
+
+/// Zeroes each element with probability `p` and scales the others by `1 / (1 − p)`.
+///
+/// Call it in [`crate::Mode::Train`] alone. Errors unless `0 ≤ p < 1`.
+pub fn dropout(x: &Tensor, p: f64, rng: &mut impl Rng) -> Result<Tensor> {
+    if !(0.0..1.0).contains(&p) {
+        return Err(NnError::argument("dropout", format!("probability {p}")));
+    }
+    if p == 0.0 {
+        return Ok(x.clone());
+    }
+    let keep = (1.0 / (1.0 - p)) as f32;
+    let mask: Vec<f32> = (0..x.elem_count())
+        .map(|_| if rng.random::<f64>() < p { 0.0 } else { keep })
+        .collect();
+    let mask = Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?;
+    Ok((x * mask)?)
+}
+
+/// Scales the last axis to unit Euclidean length; a row shorter than 1e-12 is divided by 1e-12.
+///
+/// - `x`: `[.., n]`, f32
+/// - returns the same shape
+pub fn l2_normalise(x: &Tensor) -> Result<Tensor> {
+    kernels::l2_normalise(x)
+}
+
+/// Mean cross-entropy of rows of logits against class numbers.
+///
+/// - `logits`: `[n, classes]`, f32; `targets`: `[n]`, u32 or i64
+/// - returns a scalar
+///
+/// Errors if the lengths differ or a target is not a class.
+pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    let (n, classes) = logits.dims2()?;
+    if targets.dims() != [n] || n == 0 {
+        let reason = format!("{n} rows of logits, targets {:?}", targets.shape());
+        return Err(NnError::argument("cross-entropy", reason));
+    }
+    let highest = targets
+        .to_dtype(candle_core::DType::I64)?
+        .max(0)?
+        .to_scalar::<i64>()?;
+    let lowest = targets
+        .to_dtype(candle_core::DType::I64)?
+        .min(0)?
+        .to_scalar::<i64>()?;
+    if lowest < 0 || highest >= classes as i64 {
+        let reason = format!("targets {lowest}..={highest} with {classes} classes");
+        return Err(NnError::argument("cross-entropy", reason));
+    }
+    let log_p = log_softmax_last(logits)?;
+    let picked = log_p.gather(&targets.contiguous()?.unsqueeze(1)?, 1)?; // [n, 1]
+    Ok(picked.mean_all()?.neg()?)
+}
+
+/// Scaled dot-product attention.
+///
+/// - `q`: `[b, heads, n, d]`; `k`, `v`: `[b, heads, m, d]`; f32
+/// - returns `[b, heads, n, d]`
+///
+/// `scale` multiplies the scores, usually `1/√d`. Source: Vaswani et al. 2017, eq. 1.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask, scale: f64) -> Result<Tensor> {
+    let (b, heads, n, d) = q.dims4()?;
+    let flat =
+        |t: &Tensor| -> Result<Tensor> { Ok(t.transpose(1, 2)?.contiguous()?.flatten_from(2)?) };
+    let mixed = kernels::attention(&flat(q)?, &flat(k)?, &flat(v)?, heads, mask, scale)?; // [b, n, heads·d]
+    Ok(mixed.reshape((b, n, heads, d))?.transpose(1, 2)?)
+}
+
+/// [`attention`], and the weights `[b, heads, n, m]` whose rows sum to one; gradients flow through both.
+pub fn attention_with_weights(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: &Mask,
+    scale: f64,
+) -> Result<(Tensor, Tensor)> {
+    let k_t = k.transpose(2, 3)?.contiguous()?;
+    let scores = (q.contiguous()?.matmul(&k_t)? * scale)?; // [b, heads, n, m]
+    let scores = match mask {
+        Mask::None => scores,
+        Mask::Causal => {
+            scores.broadcast_add(&kernels::causal_mask(q.dim(2)?, k.dim(2)?, q.device())?)?
+        }
+        Mask::Additive(mask) => scores.broadcast_add(&mask.detach())?,
+    };
+    let weights = softmax_last(&scores)?;
+    Ok((weights.matmul(&v.contiguous()?)?, weights))
+}

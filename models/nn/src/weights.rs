@@ -1,0 +1,448 @@
+//! Where layers get their tensors from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use candle_core::{DType, Device, Shape, Tensor, Var};
+
+use crate::{Init, NnError, Result};
+
+/// A store of named tensors, seen through a prefix; clones and prefixed views share the same tensors.
+///
+/// There are two kinds. A *loaded* store ([`Weights::open`], [`Weights::from_tensors`]) never invents a tensor: a
+/// missing or misshapen one is an error that names the key, the shape wanted, the shape found and the file. A *fresh*
+/// store ([`Weights::fresh`]) draws every tensor from a seed and the tensor's key, for training from nothing.
+#[derive(Clone)]
+pub struct Weights {
+    store: Arc<Store>,
+    prefix: String,
+}
+
+struct Store {
+    device: Device,
+    origin: String,
+    kind: Kind,
+    seed: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Loaded,
+    Fresh,
+}
+
+type Filter = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
+#[derive(Default)]
+struct State {
+    loaded: HashMap<String, Tensor>,
+    entries: BTreeMap<String, Entry>,
+    trainable: Option<Filter>,
+}
+
+/// A tensor that a layer has asked for.
+enum Entry {
+    Frozen(Tensor),
+    Trainable(Var),
+    /// Changes during training without a gradient: running statistics.
+    Running(Var),
+}
+
+impl Entry {
+    fn tensor(&self) -> Tensor {
+        match self {
+            Entry::Frozen(tensor) => tensor.clone(),
+            Entry::Trainable(var) | Entry::Running(var) => var.as_tensor().clone(),
+        }
+    }
+}
+
+impl Weights {
+    /// Reads a safetensors file.
+    ///
+    /// 16-bit and 64-bit floats become f32; integers keep their type.
+    /// Errors with [`NnError::Read`] if the file is absent, truncated or not safetensors.
+    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+        let read_error = |reason: String| NnError::Read {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let tensors =
+            candle_core::safetensors::load(path, device).map_err(|e| read_error(e.to_string()))?;
+        let tensors = tensors
+            .into_iter()
+            .map(|(key, tensor)| Ok((key, widen(tensor)?)))
+            .collect::<Result<HashMap<_, _>>>()
+            .map_err(|e| read_error(e.to_string()))?;
+        Ok(Self::store(
+            tensors,
+            path.display().to_string(),
+            Kind::Loaded,
+            0,
+            device,
+        ))
+    }
+
+    /// A loaded store of tensors that are already in memory, all on one device.
+    ///
+    /// `origin` stands for the file in error messages. 16-bit and 64-bit floats become f32.
+    pub fn from_tensors(tensors: HashMap<String, Tensor>, origin: &str) -> Self {
+        let device = tensors
+            .values()
+            .next()
+            .map_or(Device::Cpu, |tensor| tensor.device().clone());
+        let tensors = tensors
+            .into_iter()
+            .map(|(key, tensor)| {
+                let wide = widen(tensor.clone()).unwrap_or(tensor);
+                (key, wide)
+            })
+            .collect();
+        Self::store(tensors, origin.to_string(), Kind::Loaded, 0, &device)
+    }
+
+    /// A store that draws every tensor from `seed` and the tensor's key.
+    pub fn fresh(seed: u64, device: &Device) -> Self {
+        Self::store(
+            HashMap::new(),
+            "fresh weights".to_string(),
+            Kind::Fresh,
+            seed,
+            device,
+        )
+    }
+
+    fn store(
+        loaded: HashMap<String, Tensor>,
+        origin: String,
+        kind: Kind,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        let state = State {
+            loaded,
+            ..State::default()
+        };
+        Self {
+            store: Arc::new(Store {
+                device: device.clone(),
+                origin,
+                kind,
+                seed,
+                state: Mutex::new(state),
+            }),
+            prefix: String::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.store
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The same store seen below `name`: keys get `name.` in front.
+    pub fn pp(&self, name: impl Display) -> Self {
+        Self {
+            store: self.store.clone(),
+            prefix: self.key(&name.to_string()),
+        }
+    }
+
+    /// The full key of `name` in this view.
+    pub fn key(&self, name: &str) -> String {
+        match (self.prefix.is_empty(), name.is_empty()) {
+            (true, _) => name.to_string(),
+            (false, true) => self.prefix.clone(),
+            (false, false) => format!("{}.{name}", self.prefix),
+        }
+    }
+
+    /// The tensor `name`, with exactly `shape`.
+    ///
+    /// A trainable key gives its variable's tensor. `init` matters to a fresh store alone.
+    /// Errors with [`NnError::MissingTensor`] or [`NnError::ShapeMismatch`].
+    pub fn get(&self, shape: impl Into<Shape>, name: &str, init: Init) -> Result<Tensor> {
+        self.lookup(&shape.into(), name, init, self.store.kind)
+    }
+
+    /// Like [`Weights::get`], but a loaded store draws the tensor from `init` if the file lacks it.
+    ///
+    /// Only for what is added to a model on purpose, such as adapters: a model's own tensors use [`Weights::get`].
+    /// Errors with [`NnError::ShapeMismatch`] if the tensor is there with another shape.
+    pub fn get_or_init(&self, shape: impl Into<Shape>, name: &str, init: Init) -> Result<Tensor> {
+        self.lookup(&shape.into(), name, init, Kind::Fresh)
+    }
+
+    /// A tensor that training changes without a gradient, such as a running mean.
+    ///
+    /// It is saved with the weights and never listed by [`Weights::vars`]. Errors as [`Weights::get`].
+    pub fn running(&self, shape: impl Into<Shape>, name: &str, init: Init) -> Result<Var> {
+        let (shape, key) = (shape.into(), self.key(name));
+        let mut state = self.state();
+        if let Some(entry) = state.entries.get(&key) {
+            self.check(&key, &shape, entry.tensor().shape())?;
+            return match entry {
+                Entry::Running(var) => Ok(var.clone()),
+                _ => Err(NnError::Conflict {
+                    key,
+                    reason: "is both a weight and a running statistic",
+                }),
+            };
+        }
+        let var = Var::from_tensor(&self.find(&state, &shape, &key, init, self.store.kind)?)?;
+        state.entries.insert(key, Entry::Running(var.clone()));
+        Ok(var)
+    }
+
+    fn lookup(&self, shape: &Shape, name: &str, init: Init, kind: Kind) -> Result<Tensor> {
+        let key = self.key(name);
+        let mut state = self.state();
+        if let Some(entry) = state.entries.get(&key) {
+            self.check(&key, shape, entry.tensor().shape())?;
+            return Ok(entry.tensor());
+        }
+        let tensor = self.find(&state, shape, &key, init, kind)?;
+        let trainable = tensor.dtype().is_float()
+            && state.trainable.as_ref().is_some_and(|filter| filter(&key));
+        let entry = if trainable {
+            Entry::Trainable(Var::from_tensor(&tensor)?)
+        } else {
+            Entry::Frozen(tensor)
+        };
+        let tensor = entry.tensor();
+        state.entries.insert(key, entry);
+        Ok(tensor)
+    }
+
+    /// The loaded tensor or a drawn one.
+    fn find(
+        &self,
+        state: &State,
+        shape: &Shape,
+        key: &str,
+        init: Init,
+        kind: Kind,
+    ) -> Result<Tensor> {
+        match (state.loaded.get(key), kind) {
+            (Some(tensor), _) => {
+                self.check(key, shape, tensor.shape())?;
+                Ok(tensor.clone())
+            }
+            (None, Kind::Fresh) => init.draw(shape, self.store.seed, key, &self.store.device),
+            (None, Kind::Loaded) => Err(NnError::MissingTensor {
+                key: key.to_string(),
+                wanted: shape.clone(),
+                origin: self.store.origin.clone(),
+            }),
+        }
+    }
+
+    fn check(&self, key: &str, wanted: &Shape, found: &Shape) -> Result<()> {
+        if wanted == found {
+            return Ok(());
+        }
+        Err(NnError::ShapeMismatch {
+            key: key.to_string(),
+            wanted: wanted.clone(),
+            found: found.clone(),
+            origin: self.store.origin.clone(),
+        })
+    }
+
+    /// Whether `name` is in the file or was handed out already.
+    pub fn contains(&self, name: &str) -> bool {
+        let key = self.key(name);
+        let state = self.state();
+        state.loaded.contains_key(&key) || state.entries.contains_key(&key)
+    }
+
+    /// Whether this store draws what it does not have.
+    pub fn is_fresh(&self) -> bool {
+        self.store.kind == Kind::Fresh
+    }
+
+    /// Shape of `name` if the file has it or it was handed out already.
+    pub fn shape_of(&self, name: &str) -> Option<Shape> {
+        let key = self.key(name);
+        let state = self.state();
+        match state.entries.get(&key) {
+            Some(entry) => Some(entry.tensor().shape().clone()),
+            None => state.loaded.get(&key).map(|tensor| tensor.shape().clone()),
+        }
+    }
+
+    /// Makes every float tensor whose full key passes `filter` trainable; call it before a model is built.
+    ///
+    /// Replaces an earlier filter. Errors with [`NnError::Conflict`] if a layer already holds a passing tensor as frozen.
+    pub fn train_where(&self, filter: impl Fn(&str) -> bool + Send + Sync + 'static) -> Result<()> {
+        let mut state = self.state();
+        for (key, entry) in &state.entries {
+            if matches!(entry, Entry::Frozen(tensor) if tensor.dtype().is_float()) && filter(key) {
+                return Err(NnError::Conflict {
+                    key: key.clone(),
+                    reason: "was handed out as frozen before it was made trainable",
+                });
+            }
+        }
+        state.trainable = Some(Box::new(filter));
+        Ok(())
+    }
+
+    /// The trainable variables below this view that layers have asked for, by full key, sorted.
+    pub fn vars(&self) -> Vec<(String, Var)> {
+        self.state()
+            .entries
+            .iter()
+            .filter(|(key, _)| self.covers(key))
+            .filter_map(|(key, entry)| match entry {
+                Entry::Trainable(var) => Some((key.clone(), var.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Everything below this view, loaded or handed out, by full key: what [`Weights::save`] writes.
+    ///
+    /// Values of variables are copies: later training does not change them.
+    /// Errors if a copy fails, for want of memory.
+    pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>> {
+        let state = self.state();
+        let mut tensors: BTreeMap<String, Tensor> = state
+            .loaded
+            .iter()
+            .filter(|(key, _)| self.covers(key) && !state.entries.contains_key(*key))
+            .map(|(key, tensor)| (key.clone(), tensor.clone()))
+            .collect();
+        for (key, entry) in state.entries.iter().filter(|(key, _)| self.covers(key)) {
+            let tensor = match entry {
+                Entry::Frozen(tensor) => tensor.clone(),
+                Entry::Trainable(var) | Entry::Running(var) => var.as_detached_tensor().copy()?,
+            };
+            tensors.insert(key.clone(), tensor);
+        }
+        Ok(tensors)
+    }
+
+    /// Everything below this view, loaded or handed out, by full key.
+    ///
+    /// Variables share their storage with the result, so later training shows in it; [`Weights::snapshot`] copies.
+    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
+        let state = self.state();
+        let loaded = state
+            .loaded
+            .iter()
+            .map(|(key, tensor)| (key.clone(), tensor.clone()));
+        let entries = state
+            .entries
+            .iter()
+            .map(|(key, entry)| (key.clone(), entry.tensor().detach()));
+        loaded
+            .chain(entries)
+            .filter(|(key, _)| self.covers(key))
+            .collect()
+    }
+
+    /// Puts values back into variables and running statistics, as after reading a checkpoint or a best epoch.
+    ///
+    /// Keys are full keys. Returns how many were set; keys that are frozen or unknown are left alone.
+    /// Errors with [`NnError::ShapeMismatch`].
+    pub fn restore(&self, tensors: &BTreeMap<String, Tensor>) -> Result<usize> {
+        let state = self.state();
+        let mut count = 0;
+        for (key, entry) in state.entries.iter().filter(|(key, _)| self.covers(key)) {
+            let (Entry::Trainable(var) | Entry::Running(var)) = entry else {
+                continue;
+            };
+            let Some(value) = tensors.get(key) else {
+                continue;
+            };
+            self.check(key, var.shape(), value.shape())?;
+            var.set(&value.to_dtype(var.dtype())?.to_device(var.device())?)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn covers(&self, key: &str) -> bool {
+        self.prefix.is_empty()
+            || key
+                .strip_prefix(&self.prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    /// Writes everything below this view to a safetensors file, whole or not at all.
+    ///
+    /// `dtype` (F16, BF16 or F32) is for floats; integers keep their type. The file is written beside its destination,
+    /// flushed, and renamed. Errors with [`NnError::Write`], also if a value does not fit into `dtype`.
+    pub fn save(&self, path: &Path, dtype: DType) -> Result<()> {
+        save_tensors(&self.tensors(), path, dtype)
+    }
+
+    /// The device on which tensors live.
+    pub fn device(&self) -> &Device {
+        &self.store.device
+    }
+}
+
+/// Writes tensors to a safetensors file, whole or not at all; see [`Weights::save`].
+pub fn save_tensors(tensors: &BTreeMap<String, Tensor>, path: &Path, dtype: DType) -> Result<()> {
+    let write_error = |reason: String| NnError::Write {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let mut narrow = HashMap::with_capacity(tensors.len());
+    for (key, tensor) in tensors {
+        let tensor = tensor.detach();
+        let stored = if tensor.dtype().is_float() {
+            let stored = tensor.to_dtype(dtype)?;
+            if dtype == DType::F16 && overflows(&tensor, &stored)? {
+                return Err(write_error(format!(
+                    "`{key}` has values beyond 16-bit floats"
+                )));
+            }
+            stored
+        } else {
+            tensor
+        };
+        narrow.insert(key.clone(), stored.contiguous()?);
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let file = tempfile::NamedTempFile::new_in(folder).map_err(|e| write_error(e.to_string()))?;
+    candle_core::safetensors::save(&narrow, file.path()).map_err(|e| write_error(e.to_string()))?;
+    // The writer above opened the file by name, so flush through a handle of the same file.
+    std::fs::File::open(file.path())
+        .and_then(|written| written.sync_all())
+        .map_err(|e| write_error(e.to_string()))?;
+    file.persist(path).map_err(|e| write_error(e.to_string()))?;
+    Ok(())
+}
+
+/// Whether a finite value became infinite.
+fn overflows(wide: &Tensor, narrow: &Tensor) -> Result<bool> {
+    if wide.elem_count() == 0 {
+        return Ok(false);
+    }
+    let limit = wide.flatten_all()?.to_dtype(DType::F32)?;
+    let narrow = narrow.flatten_all()?.to_dtype(DType::F32)?;
+    let (wide, narrow) = (limit.to_vec1::<f32>()?, narrow.to_vec1::<f32>()?);
+    Ok(wide
+        .iter()
+        .zip(&narrow)
+        .any(|(w, n)| w.is_finite() && !n.is_finite()))
+}
+
+/// Floats of any other width to f32.
+fn widen(tensor: Tensor) -> Result<Tensor> {
+    match tensor.dtype() {
+        DType::F16 | DType::BF16 | DType::F64 => Ok(tensor.to_dtype(DType::F32)?),
+        _ => Ok(tensor),
+    }
+}
