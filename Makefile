@@ -15,10 +15,11 @@ export CACHE
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 PATHS ?= --demo
 
-.PHONY: help run demo test fmt ui lint unit e2e deb packages-cli packages-app packages-test
+.PHONY: help run demo test fmt ui lint unit e2e packages-cli packages-app packages-test
 
 help:
 	@sed -n 's/^#\( \|$$\)//p' Makefile | head -n 8
+
 
 # Opens the window, or runs the demo in the terminal where there is no display.
 run:

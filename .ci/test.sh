@@ -94,7 +94,7 @@ lint() {
 }
 
 binaries() {
-    step "Build of the window and the command line" cargo build "${WHOLE[@]}" --bins
+    step "Build" cargo build "${WHOLE[@]}" --bins --tests
 }
 
 # The runner's filter comes first: which tests.

@@ -1,1 +1,149 @@
-//! The Lucency window.
+//! The Lucency window: a thin shell around the use cases of `lucency-assistant`.
+
+mod arguments;
+mod commands;
+mod error;
+mod frames;
+mod jobs;
+#[cfg(target_os = "linux")]
+mod linux;
+mod loading;
+mod present;
+mod state;
+mod studies;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use lucency_assistant::Options;
+use tauri::webview::{PageLoadEvent, PageLoadPayload};
+use tauri::{App, AppHandle, Emitter, Manager, Webview, WebviewWindow};
+
+use crate::arguments::{Arguments, Request, USAGE};
+use crate::commands::{ask, findings, models, retrieve, session, study};
+use crate::state::AppState;
+
+/// Label of the one window.
+const WINDOW: &str = "main";
+
+/// Event with the paths that a second start was given.
+const OPEN_FILES: &str = "open-files";
+
+/// Event with a new [`lucency_assistant::dto::AppInfo`] when the models are there, or have failed.
+const APP_INFO: &str = "app-info";
+
+/// Opens the window and returns when it is closed.
+pub fn run() -> ExitCode {
+    let folder = std::env::current_dir().unwrap_or_default();
+    let arguments = match arguments::parse(std::env::args_os().skip(1), &folder) {
+        Request::Window(arguments) => arguments,
+        Request::Help => return say(USAGE),
+        Request::Version => return say(concat!("lucency-app ", env!("CARGO_PKG_VERSION"))),
+        Request::Unknown(word) => {
+            eprintln!("lucency-app: unknown option {word}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    // Before anything starts a thread.
+    #[cfg(target_os = "linux")]
+    linux::settle_environment();
+    error::keep_panics_private();
+    match window(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            eprintln!("lucency-app: the window cannot be opened: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let state = Arc::new(AppState::new(arguments, Options::standard(None)?));
+    tauri::Builder::default()
+        .manage(state.clone())
+        .plugin(tauri_plugin_single_instance::init(second_start))
+        .plugin(tauri_plugin_dialog::init())
+        .on_page_load(page_load)
+        .setup(|app| {
+            load_models(app, state);
+            Ok(())
+        })
+        .invoke_handler(tauri::generate_handler![
+            session::app_info,
+            session::cancel,
+            session::check_raw_path,
+            study::open_paths,
+            study::open_demo,
+            study::close_study,
+            study::frame_info,
+            study::frame_pixels,
+            study::thumbnail,
+            study::tags,
+            ask::ask,
+            findings::findings,
+            retrieve::similar,
+            retrieve::case_image,
+            models::packs,
+            models::select_pack,
+        ])
+        .run(tauri::generate_context!())?;
+    Ok(())
+}
+
+/// Loads the models on a thread of its own, so that the window paints meanwhile.
+fn load_models(app: &App, state: Arc<AppState>) {
+    let app = app.handle().clone();
+    std::thread::spawn(move || {
+        // A failure is in the slot, and in what the window is told.
+        let _ = state
+            .models
+            .fill(|| models::open_pack(&state.options, None));
+        let _ = app.emit_to(WINDOW, APP_INFO, state.info());
+    });
+}
+
+/// The application was started again: its files belong in this window.
+fn second_start(app: &AppHandle, words: Vec<String>, folder: String) {
+    let words = words.into_iter().skip(1).map(Into::into);
+    if let Request::Window(arguments) = arguments::parse(words, Path::new(&folder)) {
+        open_files(app, arguments);
+    }
+    if let Some(window) = app.get_webview_window(WINDOW) {
+        come_forward(&window);
+    }
+}
+
+fn open_files(app: &AppHandle, arguments: Arguments) {
+    let state = app.state::<Arc<AppState>>();
+    let mut paths = arguments.paths;
+    paths.extend(state.demo_study().filter(|_| arguments.demo));
+    if paths.is_empty() {
+        return;
+    }
+    if let Some(paths) = state.startup.keep(paths) {
+        let _ = app.emit_to(WINDOW, OPEN_FILES, serde_json::json!({ "paths": paths }));
+    }
+}
+
+fn come_forward(window: &WebviewWindow) {
+    // A desktop that forbids it leaves the window where it is.
+    let _ = window.unminimize();
+    let _ = window.show();
+    let _ = window.set_focus();
+}
+
+/// A page that begins to load knows nothing of what the page before it had opened or begun.
+fn page_load(webview: &Webview, payload: &PageLoadPayload<'_>) {
+    if payload.event() != PageLoadEvent::Started {
+        return;
+    }
+    let state = webview.state::<Arc<AppState>>();
+    state.jobs.cancel_all();
+    state.studies.close_all();
+}

@@ -1,0 +1,15 @@
+//! What the window may ask for: one file a family, one thin function a command.
+
+pub mod ask;
+pub mod findings;
+pub mod models;
+pub mod retrieve;
+pub mod session;
+pub mod study;
+
+use std::sync::Arc;
+
+use crate::state::AppState;
+
+/// The application's state, as commands receive it.
+pub type Shared<'a> = tauri::State<'a, Arc<AppState>>;

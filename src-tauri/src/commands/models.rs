@@ -1,0 +1,41 @@
+//! Model packs: which there are, and which is in use.
+
+use lucency_assistant::dto::PackSummary;
+use lucency_assistant::{Assistant, Options};
+
+use super::Shared;
+use crate::error::{Reply, of_assistant};
+use crate::jobs::blocking;
+
+/// Opens a pack, or the one that the window begins with.
+///
+/// Errors as the assistant does.
+pub fn open_pack(options: &Options, pack: Option<String>) -> Reply<Assistant> {
+    let options = Options {
+        pack,
+        ..options.clone()
+    };
+    Assistant::open(options).map_err(|e| of_assistant(&e))
+}
+
+/// Every pack that is installed or came with the application.
+#[tauri::command]
+pub async fn packs(state: Shared<'_>) -> Reply<Vec<PackSummary>> {
+    let app = state.inner().clone();
+    blocking(move || lucency_assistant::pack_summaries(&app.options).map_err(|e| of_assistant(&e)))
+        .await
+}
+
+/// Loads a pack and uses it from now on; the pack before it stays in use if that fails.
+///
+/// Errors as the assistant does.
+#[tauri::command]
+pub async fn select_pack(state: Shared<'_>, name: String) -> Reply<PackSummary> {
+    let app = state.inner().clone();
+    blocking(move || {
+        let load =
+            || Assistant::open(app.assets.folder(), Some(&name)).map_err(|e| of_assistant(&e));
+        Ok(app.models.fill(load)?.pack_summary())
+    })
+    .await
+}

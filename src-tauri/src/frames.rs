@@ -1,0 +1,115 @@
+//! Frames as raw bytes, and the decoded frames that are kept.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lucency_study::Frame;
+
+/// Bytes of stored values that are kept decoded: a scrolled series is asked about without decoding again.
+const BUDGET: usize = 256 << 20;
+
+/// Series and flat frame index.
+pub type Key = (String, usize);
+
+/// Decoded frames, least recently used dropped first.
+#[derive(Default)]
+pub struct FrameCache(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    frames: HashMap<Key, (Arc<Frame>, u64)>,
+    bytes: usize,
+    clock: u64,
+}
+
+impl FrameCache {
+    /// The frame under `key`, if it is kept.
+    pub fn get(&self, key: &Key) -> Option<Arc<Frame>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clock += 1;
+        let now = kept.clock;
+        let (frame, used) = kept.frames.get_mut(key)?;
+        *used = now;
+        Some(frame.clone())
+    }
+
+    /// Keeps a frame, and drops others to stay within the budget.
+    pub fn put(&self, key: Key, frame: Arc<Frame>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clock += 1;
+        let now = kept.clock;
+        kept.bytes += size(&frame);
+        if let Some((old, _)) = kept.frames.insert(key, (frame, now)) {
+            kept.bytes -= size(&old);
+        }
+        while kept.bytes > BUDGET && kept.frames.len() > 1 {
+            let oldest = kept.frames.iter().min_by_key(|(_, (_, used))| *used);
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else {
+                break;
+            };
+            kept.remove(&key);
+        }
+    }
+
+    /// Drops every frame of the series whose identifier `belongs` accepts.
+    pub fn forget(&self, belongs: impl Fn(&str) -> bool) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys: Vec<Key> = kept
+            .frames
+            .keys()
+            .filter(|k| belongs(&k.0))
+            .cloned()
+            .collect();
+        for key in keys {
+            kept.remove(&key);
+        }
+    }
+}
+
+impl Kept {
+    fn remove(&mut self, key: &Key) {
+        if let Some((frame, _)) = self.frames.remove(key) {
+            self.bytes -= size(&frame);
+        }
+    }
+}
+
+fn size(frame: &Frame) -> usize {
+    let bytes = match frame.values.kind() {
+        "u8" | "i8" => 1,
+        "u16" | "i16" => 2,
+        "f64" => 8,
+        _ => 4,
+    };
+    frame.values.len() * bytes
+}
+
+/// What `frame_pixels` sends: stored values little endian, row by row, samples interleaved; colour frames as 8-bit RGB.
+pub fn bytes(frame: &Frame) -> Vec<u8> {
+    if frame.is_colour() {
+        frame.render_default().data
+    } else {
+        frame.values.to_le_bytes()
+    }
+}
+
+/// A PNG of the frame through its own window, at most `side` pixels wide and high.
+///
+/// Errors if the PNG cannot be encoded.
+pub fn thumbnail(frame: &Frame, side: u32) -> image::ImageResult<Vec<u8>> {
+    let rendered = frame.render_default();
+    let (width, height) = (rendered.width, rendered.height);
+    let grey = rendered.channels == 1;
+    let picture = if grey {
+        image::GrayImage::from_raw(width, height, rendered.data).map(Into::into)
+    } else {
+        image::RgbImage::from_raw(width, height, rendered.data).map(Into::into)
+    };
+    let picture: image::DynamicImage =
+        picture.expect("a rendered frame has width * height * channels bytes");
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture
+        .thumbnail(side, side)
+        .write_to(&mut png, image::ImageFormat::Png)?;
+    Ok(png.into_inner())
+}
