@@ -1,1 +1,75 @@
-//! Whole-system tests.
+//! What the whole-system tests share: where things are, and how to run the command line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests
+        .parent()
+        .expect("tests/ lies in the root")
+        .to_path_buf()
+}
+
+/// The folder of external test data, or none: the caller then returns after the `SKIPPED` line that this prints.
+///
+/// `LUCENCY_TEST_DATA` names it; otherwise `../shared/data` beside the checkout.
+pub fn data(test: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("LUCENCY_TEST_DATA")
+        .map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("SKIPPED: {test} needs the data folder (LUCENCY_TEST_DATA)");
+    None
+}
+
+/// An executable of this workspace, built in the profile of the running test.
+///
+/// Panics with the command that builds it if it is not there.
+pub fn executable(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("tests are built in <target>/<profile>/deps");
+    let path = profile.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.exists(),
+        "{name} has not been built: cargo build --workspace --features lucency-app/custom-protocol --bins"
+    );
+    path
+}
+
+/// The command line, ready for arguments, with its own empty home folder.
+pub fn lucency(home: &Path) -> Command {
+    let mut command = Command::new(executable("lucency"));
+    command
+        .env("LUCENCY_HOME", home)
+        .env("LUCENCY_ASSETS", root().join("assets"))
+        .current_dir(home);
+    command
+}
+
+/// The `error` object that a failed command printed to standard error under `--json`.
+///
+/// Panics if the command succeeded or printed something else.
+pub fn error_of(output: &Output) -> (String, String) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success(),
+        "the command succeeded: {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    let line = text.lines().last().unwrap_or_default();
+    let value: serde_json::Value = serde_json::from_str(line)
+        .unwrap_or_else(|e| panic!("standard error is no JSON ({e}): {text}"));
+    let word = |key: &str| {
+        value["error"][key]
+            .as_str()
+            .unwrap_or_else(|| panic!("no error.{key} in {line}"))
+            .to_owned()
+    };
+    (word("code"), word("message"))
+}
