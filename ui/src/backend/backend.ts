@@ -1,0 +1,83 @@
+import type {
+  Answer,
+  AppInfo,
+  Findings,
+  FrameInfo,
+  OpenReportDto,
+  PackSummary,
+  ProgressDto,
+  SimilarCases,
+  TagNode,
+} from './types'
+
+/** Called while a long job runs. */
+export type OnProgress = (progress: ProgressDto) => void
+
+/** Undoes a subscription. */
+export type Unsubscribe = () => void
+
+/** What happens to files that are dragged over the window. */
+export type DropEvent = { kind: 'over' } | { kind: 'leave' } | { kind: 'drop'; paths: string[] }
+
+/** What a file dialog may choose. */
+export type DialogChoice = 'files' | 'folder'
+
+/**
+ * Everything that the window asks of the application behind it.
+ *
+ * Every method rejects with a {@link BackendError}. Series frames are counted from 0.
+ */
+export interface Backend {
+  appInfo(): Promise<AppInfo>
+  openPaths(jobId: string, paths: string[], onProgress: OnProgress): Promise<OpenReportDto>
+  openDemo(jobId: string, onProgress: OnProgress): Promise<OpenReportDto>
+  closeStudy(studyId: string): Promise<void>
+  frameInfo(seriesId: string, index: number): Promise<FrameInfo>
+  /** Stored values: little endian, row by row, samples interleaved; colour frames are RGB, 8 bit. */
+  framePixels(seriesId: string, index: number): Promise<ArrayBuffer>
+  /** A PNG file. */
+  thumbnail(seriesId: string): Promise<ArrayBuffer>
+  tags(seriesId: string, index: number): Promise<TagNode[]>
+  ask(jobId: string, seriesId: string, index: number, question: string, onProgress: OnProgress): Promise<Answer>
+  findings(jobId: string, seriesId: string, index: number, onProgress: OnProgress): Promise<Findings>
+  similar(jobId: string, seriesId: string, index: number, k: number, onProgress: OnProgress): Promise<SimilarCases>
+  /** A PNG file. */
+  caseImage(caseId: string): Promise<ArrayBuffer>
+  packs(): Promise<PackSummary[]>
+  selectPack(name: string): Promise<PackSummary>
+  /** `bytes` bytes, byte i is i % 251: shows that pixels can travel as they are. */
+  checkRawPath(bytes: number): Promise<ArrayBuffer>
+  cancel(jobId: string): Promise<void>
+
+  /** Asks the user for paths; empty if none was chosen. */
+  choosePaths(choice: DialogChoice): Promise<string[]>
+  /** Another start of the application passes its files on. */
+  onOpenFiles(handler: (paths: string[]) => void): Promise<Unsubscribe>
+  onDrop(handler: (event: DropEvent) => void): Promise<Unsubscribe>
+}
+
+/** A failure with a stable word for its cause. */
+export class BackendError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.name = 'BackendError'
+    this.code = code
+  }
+
+  /** True when the user stopped the job: an outcome, not a failure. */
+  get cancelled(): boolean {
+    return this.code === 'cancelled'
+  }
+
+  /** Makes a failure of whatever was thrown. */
+  static from(reason: unknown): BackendError {
+    if (reason instanceof BackendError) return reason
+    if (typeof reason === 'object' && reason !== null) {
+      const { code, message } = reason as { code?: unknown; message?: unknown }
+      if (typeof message === 'string') return new BackendError(typeof code === 'string' ? code : 'internal', message)
+    }
+    return new BackendError('internal', String(reason))
+  }
+}

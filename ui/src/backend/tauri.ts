@@ -1,0 +1,68 @@
+import { Channel, invoke, type InvokeArgs } from '@tauri-apps/api/core'
+import { listen } from '@tauri-apps/api/event'
+import { getCurrentWebview } from '@tauri-apps/api/webview'
+import { open } from '@tauri-apps/plugin-dialog'
+import { type Backend, BackendError, type OnProgress } from './backend'
+import type { ProgressDto } from './types'
+
+async function call<T>(command: string, args?: InvokeArgs): Promise<T> {
+  try {
+    return await invoke<T>(command, args)
+  } catch (reason) {
+    throw BackendError.from(reason)
+  }
+}
+
+/** Bytes, whichever way the web view delivered them. */
+async function callBytes(command: string, args?: InvokeArgs): Promise<ArrayBuffer> {
+  const reply = await call<ArrayBuffer | Uint8Array | number[]>(command, args)
+  if (reply instanceof ArrayBuffer) return reply
+  return Uint8Array.from(reply).buffer
+}
+
+function channel(onProgress: OnProgress): Channel<ProgressDto> {
+  const progress = new Channel<ProgressDto>()
+  progress.onmessage = onProgress
+  return progress
+}
+
+/** The application behind the window, through the shell. */
+export const tauriBackend: Backend = {
+  appInfo: () => call('app_info'),
+  openPaths: (jobId, paths, onProgress) => call('open_paths', { jobId, paths, onProgress: channel(onProgress) }),
+  openDemo: (jobId, onProgress) => call('open_demo', { jobId, onProgress: channel(onProgress) }),
+  closeStudy: (studyId) => call('close_study', { studyId }),
+  frameInfo: (seriesId, index) => call('frame_info', { seriesId, index }),
+  framePixels: (seriesId, index) => callBytes('frame_pixels', { seriesId, index }),
+  thumbnail: (seriesId) => callBytes('thumbnail', { seriesId }),
+  tags: (seriesId, index) => call('tags', { seriesId, index }),
+  ask: (jobId, seriesId, index, question, onProgress) =>
+    call('ask', { jobId, seriesId, index, question, onProgress: channel(onProgress) }),
+  findings: (jobId, seriesId, index, onProgress) =>
+    call('findings', { jobId, seriesId, index, onProgress: channel(onProgress) }),
+  similar: (jobId, seriesId, index, k, onProgress) =>
+    call('similar', { jobId, seriesId, index, k, onProgress: channel(onProgress) }),
+  caseImage: (caseId) => callBytes('case_image', { caseId }),
+  packs: () => call('packs'),
+  selectPack: (name) => call('select_pack', { name }),
+  checkRawPath: async (bytes) => {
+    const reply = await call<unknown>('check_raw_path', { bytes })
+    if (!(reply instanceof ArrayBuffer))
+      throw new BackendError('raw_path', 'Pixels arrive as text instead of raw bytes; the viewer will be slow.')
+    return reply
+  },
+  cancel: (jobId) => call('cancel', { jobId }),
+
+  choosePaths: async (choice) => {
+    const chosen = await open({ multiple: choice === 'files', directory: choice === 'folder' })
+    if (chosen === null) return []
+    return typeof chosen === 'string' ? [chosen] : chosen
+  },
+  onOpenFiles: (handler) => listen<{ paths: string[] }>('open-files', (event) => handler(event.payload.paths)),
+  onDrop: (handler) =>
+    getCurrentWebview().onDragDropEvent(({ payload }) => {
+      if (payload.type === 'drop') handler({ kind: 'drop', paths: payload.paths })
+      else if (payload.type === 'leave') handler({ kind: 'leave' })
+      else handler({ kind: 'over' })
+    }),
+}

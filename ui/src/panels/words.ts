@@ -1,0 +1,22 @@
+/** Small texts that several panels share. */
+
+/** A fraction as a percentage without decimals; never "100 %" or "0 %" for what is not quite. */
+export function percent(fraction: number): string {
+  const whole = Math.round(fraction * 100)
+  if (whole === 100 && fraction < 1) return '>99 %'
+  if (whole === 0 && fraction > 0) return '<1 %'
+  return `${whole} %`
+}
+
+/** The beginning of a text, cut at a word. */
+export function excerpt(text: string, length: number): string {
+  const line = text.replace(/\s+/g, ' ').trim()
+  if (line.length <= length) return line
+  const cut = line.slice(0, length)
+  return `${cut.slice(0, Math.max(cut.lastIndexOf(' '), length / 2))}…`
+}
+
+/** With a capital at the beginning. */
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
