@@ -1,0 +1,58 @@
+//! Luminance and chrominance to RGB.
+
+/// How three samples a pixel make a colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ColourSpace {
+    Rgb,
+    /// Full range, 8 bit. Source: PS3.3 C.7.6.3.1.2, ITU-T T.871 section 7.
+    YbrFull,
+    /// Studio range, 8 bit: luminance 16..235, chrominance 16..240 (ITU-R BT.601).
+    YbrPartial,
+}
+
+/// Converts interleaved 8-bit samples in place.
+pub(crate) fn to_rgb(samples: &mut [u8], space: ColourSpace) {
+    match space {
+        ColourSpace::Rgb => {}
+        ColourSpace::YbrFull => {
+            for pixel in samples.as_chunks_mut::<3>().0 {
+                *pixel = full_range(*pixel);
+            }
+        }
+        ColourSpace::YbrPartial => {
+            for pixel in samples.as_chunks_mut::<3>().0 {
+                *pixel = studio_range(*pixel);
+            }
+        }
+    }
+}
+
+/// The inverse of T.871's transform, single precision, rounded half up and clamped.
+fn full_range([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    const RED_CR: f32 = 1.402;
+    const GREEN_CB: f32 = (-0.114 * 1.772 / 0.587) as f32;
+    const GREEN_CR: f32 = (-0.299 * 1.402 / 0.587) as f32;
+    const BLUE_CB: f32 = 1.772;
+    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
+    [
+        round(y + RED_CR * cr),
+        round(y + GREEN_CB * cb + GREEN_CR * cr),
+        round(y + BLUE_CB * cb),
+    ]
+}
+
+fn studio_range([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let y = 255.0 / 219.0 * (f32::from(y) - 16.0);
+    let (cb, cr) = (f32::from(cb) - 128.0, f32::from(cr) - 128.0);
+    let scale = 255.0 / 224.0;
+    [
+        round(y + 1.402 * scale * cr),
+        round(y - (0.344_136 * cb + 0.714_136 * cr) * scale),
+        round(y + 1.772 * scale * cb),
+    ]
+}
+
+fn round(v: f32) -> u8 {
+    // `as` saturates: the clamp to 0..255.
+    (v + 0.5).floor() as u8
+}
