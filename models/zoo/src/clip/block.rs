@@ -1,0 +1,137 @@
+//! The transformer block that both towers are made of.
+
+use super::config::KeyLayout;
+use crate::error::Result;
+use candle_core::Tensor;
+use lucency_nn::{
+    Activation, AttentionKeys, Bias, LayerNorm, Linear, Mask, MultiHeadAttention, Weights,
+};
+
+/// Sizes of a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BlockShape {
+    pub width: usize,
+    pub heads: usize,
+    pub mlp_width: usize,
+    pub activation: Activation,
+    pub eps: f64,
+}
+
+/// Names of a block's parts.
+pub(super) struct BlockKeys {
+    pub attention: &'static str,
+    pub norm1: &'static str,
+    pub norm2: &'static str,
+    pub widen: &'static str,
+    pub narrow: &'static str,
+}
+
+impl BlockKeys {
+    pub(super) fn of(layout: KeyLayout) -> Self {
+        match layout {
+            KeyLayout::HuggingFace => Self {
+                attention: "self_attn",
+                norm1: "layer_norm1",
+                norm2: "layer_norm2",
+                widen: "mlp.fc1",
+                narrow: "mlp.fc2",
+            },
+            KeyLayout::OpenAi => Self {
+                attention: "attn",
+                norm1: "ln_1",
+                norm2: "ln_2",
+                widen: "mlp.c_fc",
+                narrow: "mlp.c_proj",
+            },
+        }
+    }
+}
+
+/// Attention and an MLP, each behind a layer norm and beside a shortcut.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    norm1: LayerNorm,
+    attention: MultiHeadAttention,
+    norm2: LayerNorm,
+    widen: Linear,
+    activation: Activation,
+    narrow: Linear,
+}
+
+impl Block {
+    fn load(weights: &Weights, shape: BlockShape, layout: KeyLayout) -> Result<Self> {
+        let keys = BlockKeys::of(layout);
+        let BlockShape {
+            width,
+            heads,
+            mlp_width,
+            activation,
+            eps,
+        } = shape;
+        let attention_keys = match layout {
+            KeyLayout::HuggingFace => AttentionKeys::Split,
+            KeyLayout::OpenAi => AttentionKeys::Packed,
+        };
+        Ok(Self {
+            norm1: LayerNorm::load(&weights.pp(keys.norm1), width, eps)?,
+            attention: MultiHeadAttention::load(
+                &weights.pp(keys.attention),
+                width,
+                heads,
+                attention_keys,
+            )?,
+            norm2: LayerNorm::load(&weights.pp(keys.norm2), width, eps)?,
+            widen: Linear::load(&weights.pp(keys.widen), width, mlp_width, Bias::Yes)?,
+            activation,
+            narrow: Linear::load(&weights.pp(keys.narrow), mlp_width, width, Bias::Yes)?,
+        })
+    }
+
+    /// `[b, n, width]` to `[b, n, width]`.
+    pub(super) fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+        let x = (x + self.attention.forward(&self.norm1.forward(x)?, mask)?)?;
+        self.mlp(&x)
+    }
+
+    /// As [`forward`](Self::forward), and the attention `[b, heads, n, n]`.
+    pub(super) fn forward_with_weights(&self, x: &Tensor, mask: &Mask) -> Result<(Tensor, Tensor)> {
+        let normed = self.norm1.forward(x)?;
+        let (mixed, attention) = self.attention.forward_with_weights(&normed, mask)?;
+        Ok((self.mlp(&(x + mixed)?)?, attention))
+    }
+
+    fn mlp(&self, x: &Tensor) -> Result<Tensor> {
+        let hidden = self.widen.forward(&self.norm2.forward(x)?)?; // [b, n, mlp_width]
+        let hidden = self.activation.forward(&hidden)?;
+        Ok((x + self.narrow.forward(&hidden)?)?)
+    }
+}
+
+/// Loads blocks 0..`layers` below a prefix.
+pub(super) fn load_blocks(
+    weights: &Weights,
+    layers: usize,
+    shape: BlockShape,
+    layout: KeyLayout,
+) -> Result<Vec<Block>> {
+    (0..layers)
+        .map(|i| Block::load(&weights.pp(i), shape, layout))
+        .collect()
+}
+
+/// A linear map without bias into the shared space, stored `[out, in]` or `[in, out]`.
+#[derive(Debug, Clone)]
+pub(super) enum Projection {
+    OutIn(Linear),
+    InOut(Tensor),
+}
+
+impl Projection {
+    /// `[b, in]` to `[b, out]`.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::OutIn(linear) => Ok(linear.forward(x)?),
+            Self::InOut(weight) => Ok(x.matmul(weight)?),
+        }
+    }
+}

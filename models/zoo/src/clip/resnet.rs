@@ -1,0 +1,234 @@
+//! CLIP's modified ResNet. Source: Radford et al. 2021, section 2.4; He et al. 2019 (ResNet-D); Zhang 2019 (blur pool).
+
+use super::config::ResNetConfig;
+use super::init::normal;
+use crate::error::{Result, ZooError};
+use candle_core::Tensor;
+use lucency_nn::{BatchNorm2d, Bias, Conv2d, Init, Linear, Mask, Mode, Weights, ops};
+
+/// Three convolutions and a pool, four stages of bottlenecks, an attention pool.
+#[derive(Debug, Clone)]
+pub(super) struct ResNet {
+    stem: [(Conv2d, BatchNorm2d); 3],
+    stages: [Vec<Bottleneck>; 4],
+    pool: AttentionPool,
+    image_size: usize,
+}
+
+impl ResNet {
+    /// Loads the tower below `visual`.
+    pub(super) fn load(weights: &Weights, config: &ResNetConfig, embed_dim: usize) -> Result<Self> {
+        let weights = weights.pp("visual");
+        let (width, eps) = (config.width, config.batch_norm_eps);
+        let stem = |i: usize, inputs: usize, outputs: usize, stride: usize| -> Result<_> {
+            let conv = weights.pp(format!("conv{i}"));
+            Ok((
+                Conv2d::load(&conv, inputs, outputs, 3, stride, 1, Bias::No)?,
+                BatchNorm2d::load(&weights.pp(format!("bn{i}")), outputs, eps)?,
+            ))
+        };
+        let stage = |i: usize, inputs: usize, stride: usize| -> Result<Vec<Bottleneck>> {
+            let planes = width << i;
+            let weights = weights.pp(format!("layer{}", i + 1));
+            (0..config.layers[i])
+                .map(|block| {
+                    let (inputs, stride) = match block {
+                        0 => (inputs, stride),
+                        _ => (planes * EXPANSION, 1),
+                    };
+                    Bottleneck::load(&weights.pp(block), inputs, planes, stride, eps)
+                })
+                .collect()
+        };
+        Ok(Self {
+            stem: [
+                stem(1, 3, width / 2, 2)?,
+                stem(2, width / 2, width / 2, 1)?,
+                stem(3, width / 2, width, 1)?,
+            ],
+            stages: [
+                stage(0, width, 1)?,
+                stage(1, width * EXPANSION, 2)?,
+                stage(2, width * EXPANSION * 2, 2)?,
+                stage(3, width * EXPANSION * 4, 2)?,
+            ],
+            pool: AttentionPool::load(&weights.pp("attnpool"), config, embed_dim)?,
+            image_size: config.image_size,
+        })
+    }
+
+    /// The stem's output, `[b, width, s/4, s/4]`.
+    fn stem(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
+        let side = self.image_size;
+        if pixels.rank() != 4 || pixels.dims()[1..] != [3, side, side] {
+            return Err(ZooError::PixelShape {
+                wanted: format!("[batch, 3, {side}, {side}]"),
+                found: pixels.dims().to_vec(),
+            });
+        }
+        let mut x = pixels.clone();
+        for (conv, norm) in &self.stem {
+            x = norm.forward_relu(&conv.forward(&x)?, mode)?;
+        }
+        Ok(ops::avg_pool2d(&x, 2)?)
+    }
+
+    /// The stem's and every stage's output, for comparison with other implementations.
+    pub(super) fn stages(&self, pixels: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
+        let mut maps = vec![self.stem(pixels, mode)?];
+        for stage in &self.stages {
+            let mut x = maps[maps.len() - 1].clone();
+            for block in stage {
+                x = block.forward(&x, mode)?;
+            }
+            maps.push(x);
+        }
+        Ok(maps)
+    }
+
+    /// The third stage's output, `[b, 16 * width, s/16, s/16]`.
+    pub(super) fn trunk(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut x = self.stem(pixels, mode)?;
+        for block in self.stages[..3].iter().flatten() {
+            x = block.forward(&x, mode)?;
+        }
+        Ok(x)
+    }
+
+    /// From the third stage's output to the embedding, `[b, embed_dim]`.
+    pub(super) fn head(&self, hidden: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut x = hidden.clone();
+        for block in &self.stages[3] {
+            x = block.forward(&x, mode)?;
+        }
+        self.pool.forward(&x)
+    }
+
+    /// Positions along a side of the trunk's output.
+    pub(super) fn grid(&self) -> usize {
+        self.image_size / 16
+    }
+}
+
+/// How many times more channels a bottleneck puts out than it has inside.
+const EXPANSION: usize = 4;
+
+/// Three convolutions beside a shortcut; a stride is an average pool before the last convolution and in the shortcut.
+#[derive(Debug, Clone)]
+struct Bottleneck {
+    conv1: Conv2d,
+    norm1: BatchNorm2d,
+    conv2: Conv2d,
+    norm2: BatchNorm2d,
+    conv3: Conv2d,
+    norm3: BatchNorm2d,
+    shortcut: Option<(Conv2d, BatchNorm2d)>,
+    stride: usize,
+}
+
+impl Bottleneck {
+    fn load(
+        weights: &Weights,
+        inputs: usize,
+        planes: usize,
+        stride: usize,
+        eps: f64,
+    ) -> Result<Self> {
+        let outputs = planes * EXPANSION;
+        let conv = |name: &str, inputs: usize, outputs: usize, kernel: usize| {
+            Conv2d::load(&weights.pp(name), inputs, outputs, kernel, 1, kernel / 2, Bias::No)
+        };
+        let norm = |name: &str, dim: usize| BatchNorm2d::load(&weights.pp(name), dim, eps);
+        if weights.is_fresh() {
+            // A fresh block starts as its shortcut. Source: openai/CLIP, `initialize_parameters`.
+            weights.pp("bn3").get(outputs, "weight", Init::Zeros)?;
+        }
+        Ok(Self {
+            conv1: conv("conv1", inputs, planes, 1)?,
+            norm1: norm("bn1", planes)?,
+            conv2: conv("conv2", planes, planes, 3)?,
+            norm2: norm("bn2", planes)?,
+            conv3: conv("conv3", planes, outputs, 1)?,
+            norm3: norm("bn3", outputs)?,
+            shortcut: if stride > 1 || inputs != outputs {
+                Some((
+                    conv("downsample.0", inputs, outputs, 1)?,
+                    norm("downsample.1", outputs)?,
+                ))
+            } else {
+                None
+            },
+            stride,
+        })
+    }
+
+    /// `[b, inputs, h, w]` to `[b, 4 * planes, h/stride, w/stride]`.
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let y = self.norm1.forward_relu(&self.conv1.forward(x)?, mode)?;
+        let y = self.norm2.forward_relu(&self.conv2.forward(&y)?, mode)?;
+        let y = ops::avg_pool2d(&y, self.stride)?;
+        let y = self.norm3.forward(&self.conv3.forward(&y)?, mode)?;
+        let shortcut = match &self.shortcut {
+            Some((conv, norm)) => {
+                let x = ops::avg_pool2d(x, self.stride)?;
+                norm.forward(&conv.forward(&x)?, mode)?
+            }
+            None => x.clone(),
+        };
+        Ok(ops::relu(&(y + shortcut)?)?)
+    }
+}
+
+/// One query, the mean of the map, attends to the map and itself.
+#[derive(Debug, Clone)]
+struct AttentionPool {
+    positions: Tensor,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    heads: usize,
+}
+
+impl AttentionPool {
+    fn load(weights: &Weights, config: &ResNetConfig, embed_dim: usize) -> Result<Self> {
+        let width = config.last_width();
+        let grid = config.image_size / 32;
+        let std = normal((width as f64).powf(-0.5));
+        let linear = |name: &str, outputs: usize| -> Result<Linear> {
+            let weights = weights.pp(name);
+            if weights.is_fresh() {
+                weights.get((outputs, width), "weight", std)?;
+            }
+            Ok(Linear::load(&weights, width, outputs, Bias::Yes)?)
+        };
+        Ok(Self {
+            positions: weights.get((grid * grid + 1, width), "positional_embedding", std)?,
+            query: linear("q_proj", width)?,
+            key: linear("k_proj", width)?,
+            value: linear("v_proj", width)?,
+            out: linear("c_proj", embed_dim)?,
+            heads: config.heads,
+        })
+    }
+
+    /// `[b, width, h, w]` to `[b, embed_dim]`.
+    fn forward(&self, map: &Tensor) -> Result<Tensor> {
+        let (b, width, ..) = map.dims4()?;
+        let tokens = map.flatten_from(2)?.transpose(1, 2)?; // [b, h*w, width]
+        let mean = tokens.mean_keepdim(1)?; // [b, 1, width]
+        let tokens = Tensor::cat(&[&mean, &tokens], 1)?.broadcast_add(&self.positions)?;
+        let n = tokens.dim(1)?;
+        let depth = width / self.heads;
+        let split = |x: Tensor, n: usize| -> Result<Tensor> {
+            Ok(x.reshape((b, n, self.heads, depth))?.transpose(1, 2)?) // [b, heads, n, depth]
+        };
+        let query = split(self.query.forward(&tokens.narrow(1, 0, 1)?.contiguous()?)?, 1)?;
+        let key = split(self.key.forward(&tokens)?, n)?;
+        let value = split(self.value.forward(&tokens)?, n)?;
+        let scale = (depth as f64).powf(-0.5);
+        let mixed = ops::attention(&query, &key, &value, &Mask::None, scale)?; // [b, heads, 1, depth]
+        let mixed = mixed.transpose(1, 2)?.contiguous()?.reshape((b, width))?;
+        Ok(self.out.forward(&mixed)?)
+    }
+}

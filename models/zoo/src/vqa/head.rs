@@ -1,0 +1,227 @@
+//! The answer head.
+
+use candle_core::{Device, Tensor};
+use lucency_nn::ops::{l2_normalise, log_softmax_last};
+use lucency_nn::{Bias, Embedding, Init, Linear, Weights};
+
+use super::question::words;
+use super::{AnswerHeadConfig, Memory, Question, QuestionForm};
+use crate::Result;
+
+/// Keeps logarithms of shares finite.
+const SMALLEST_SHARE: f64 = 1e-9;
+/// What rules an answer out: far below any logit, but finite.
+const RULED_OUT: f32 = -1e4;
+
+/// An answer with its score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RankedAnswer {
+    /// The answer, normalised.
+    pub answer: String,
+    /// Its log-probability before calibration.
+    pub logit: f32,
+}
+
+/// Answers questions from pooled image features and question features.
+pub struct AnswerHead {
+    config: AnswerHeadConfig,
+    mean: Tensor,
+    inverse_std: Tensor,
+    grams: Embedding,
+    text: Linear,
+    image: Linear,
+    fuse_question: Linear,
+    from_fused: Linear,
+    from_question: Linear,
+    from_image: Linear,
+    overlap: Linear,
+    memory: Option<Memory>,
+    yes_no: Vec<usize>,
+    answer_words: Vec<Vec<String>>,
+}
+
+impl AnswerHead {
+    /// Loads a head. Errors name the tensor that is missing or misshapen.
+    pub fn load(weights: &Weights, config: &AnswerHeadConfig) -> Result<Self> {
+        let (f, h, a) = (config.image_features, config.hidden, config.answers.len());
+        let memory = match &config.memory {
+            Some(memory) => Some(Memory::load(&weights.pp("memory"), memory, f, config.buckets, a)?),
+            None => None,
+        };
+        let linear = |name: &str, inputs, outputs, bias| Linear::load(&weights.pp(name), inputs, outputs, bias);
+        let table = weights.pp("grams").get(
+            (config.buckets + 1, h),
+            "weight",
+            Init::Normal { mean: 0.0, std: 0.02 },
+        )?;
+        Ok(Self {
+            mean: weights.pp("features").get(f, "mean", Init::Zeros)?,
+            inverse_std: weights.pp("features").get(f, "inverse_std", Init::Ones)?,
+            grams: Embedding::from_tensor(table),
+            text: linear("text", config.embed_dim, h, Bias::Yes)?,
+            image: linear("image", f, h, Bias::Yes)?,
+            fuse_question: linear("fuse_question", h, h, Bias::Yes)?,
+            from_fused: linear("from_fused", h, a, Bias::No)?,
+            from_question: linear("from_question", h, a, Bias::Yes)?,
+            from_image: linear("from_image", h, a, Bias::No)?,
+            overlap: linear("overlap", h, 1, Bias::Yes)?,
+            memory,
+            yes_no: (0..a)
+                .filter(|i| matches!(config.answers[*i].as_str(), "yes" | "no"))
+                .collect(),
+            answer_words: config
+                .answers
+                .iter()
+                .map(|answer| words(answer).map(str::to_string).collect())
+                .collect(),
+            config: config.clone(),
+        })
+    }
+
+    /// The shape and the answers.
+    pub fn config(&self) -> &AnswerHeadConfig {
+        &self.config
+    }
+
+    /// Standardised image features.
+    ///
+    /// - `features`: `[b, f]`; returns `[b, f]`
+    pub fn standardise(&self, features: &Tensor) -> Result<Tensor> {
+        Ok(features
+            .broadcast_sub(&self.mean)?
+            .broadcast_mul(&self.inverse_std)?
+            .clamp(-6f32, 6f32)?)
+    }
+
+    /// Log-probabilities from the learned paths alone, without the memory.
+    ///
+    /// - `standard`: `[b, f]` from [`AnswerHead::standardise`]
+    /// - `keep`: a dropout mask for the question and the fused vector, `[b, hidden]` each, or none
+    /// - returns `[b, answers]`
+    pub fn parametric(
+        &self,
+        standard: &Tensor,
+        questions: &[&Question],
+        keep: Option<(&Tensor, &Tensor)>,
+    ) -> Result<Tensor> {
+        let b = questions.len();
+        let longest = questions.iter().map(|q| q.grams.len()).max().unwrap_or(1).max(1);
+        let mut ids = Vec::with_capacity(b * longest);
+        let mut counts = Vec::with_capacity(b * longest);
+        let mut embedded = Vec::with_capacity(b * self.config.embed_dim);
+        for question in questions {
+            let n = question.grams.len();
+            let weight = 1.0 / (n.max(1) as f32).sqrt();
+            ids.extend(&question.grams);
+            ids.extend(std::iter::repeat_n(self.config.buckets as u32, longest - n));
+            counts.extend(std::iter::repeat_n(weight, n));
+            counts.extend(std::iter::repeat_n(0.0, longest - n));
+            embedded.extend(&question.embedding);
+        }
+        let device = Device::Cpu;
+        let ids = Tensor::from_vec(ids, (b, longest), &device)?;
+        let counts = Tensor::from_vec(counts, (b, longest, 1), &device)?;
+        let embedded = l2_normalise(&Tensor::from_vec(embedded, (b, self.config.embed_dim), &device)?)?;
+        let bag = self.grams.forward(&ids)?.broadcast_mul(&counts)?.sum(1)?; // [b, h]
+        let mut q = (bag + self.text.forward(&embedded)?)?; // [b, h]
+        if let Some((keep, _)) = keep {
+            q = (q * keep)?;
+        }
+        let v = self.image.forward(standard)?.tanh()?; // [b, h]
+        let mut fused = (&v * self.fuse_question.forward(&q)?.tanh()?)?; // [b, h]
+        if let Some((_, keep)) = keep {
+            fused = (fused * keep)?;
+        }
+        let logits = (self.from_question.forward(&q)? + self.from_fused.forward(&fused)?)?;
+        let logits = (logits + self.from_image.forward(&v)?)?; // [b, a]
+        let named = self.named(questions)?; // [b, a]
+        let logits = (logits + named.broadcast_mul(&self.overlap.forward(&q)?)?)?;
+        let logits = (logits + self.ruled_out(questions)?)?;
+        Ok(log_softmax_last(&logits)?)
+    }
+
+    /// Log-probabilities of all answers.
+    ///
+    /// - `features`: `[b, f]` from [`super::image_features`]
+    /// - returns `[b, answers]`
+    pub fn forward(&self, features: &Tensor, questions: &[&Question]) -> Result<Tensor> {
+        let standard = self.standardise(features)?;
+        let parametric = self.parametric(&standard, questions, None)?;
+        self.with_memory(&standard, questions, &parametric, None)
+    }
+
+    /// Mixes what the memory recalls into log-probabilities.
+    ///
+    /// - `standard`: `[b, f]`; `parametric`: `[b, answers]`
+    /// - `excluded`: for each question a memory row that must not be seen
+    /// - returns `[b, answers]`
+    pub fn with_memory(
+        &self,
+        standard: &Tensor,
+        questions: &[&Question],
+        parametric: &Tensor,
+        excluded: Option<&[usize]>,
+    ) -> Result<Tensor> {
+        let Some(memory) = &self.memory else {
+            return Ok(parametric.clone());
+        };
+        let (recalled, null) = memory.recall(&l2_normalise(standard)?, questions, excluded)?;
+        let mixed = (parametric.exp()?.broadcast_mul(&null)? + recalled)?;
+        let mixed = ((mixed + SMALLEST_SHARE)?.log()? + self.ruled_out(questions)?)?;
+        Ok(log_softmax_last(&mixed)?)
+    }
+
+    /// All answers to one question, best first.
+    ///
+    /// - `features`: `[1, f]` from [`super::image_features`]
+    pub fn answer(&self, features: &Tensor, question: &Question) -> Result<Vec<RankedAnswer>> {
+        let logits: Vec<f32> = self.forward(features, &[question])?.squeeze(0)?.to_vec1()?;
+        let mut ranked: Vec<RankedAnswer> = self
+            .config
+            .answers
+            .iter()
+            .zip(logits)
+            .map(|(answer, logit)| RankedAnswer {
+                answer: answer.clone(),
+                logit,
+            })
+            .collect();
+        ranked.sort_by(|a, b| b.logit.total_cmp(&a.logit));
+        Ok(ranked)
+    }
+
+    /// 1 where all words of an answer stand in the question, as in "CT or MRI?".
+    fn named(&self, questions: &[&Question]) -> Result<Tensor> {
+        let a = self.config.answers.len();
+        let mut out = vec![0f32; questions.len() * a];
+        for (i, question) in questions.iter().enumerate() {
+            let lower = question.text.to_lowercase();
+            let asked: Vec<&str> = words(&lower).collect();
+            for (j, answer) in self.answer_words.iter().enumerate() {
+                if !answer.is_empty() && answer.iter().all(|w| asked.contains(&w.as_str())) {
+                    out[i * a + j] = 1.0;
+                }
+            }
+        }
+        Ok(Tensor::from_vec(out, (questions.len(), a), &Device::Cpu)?)
+    }
+
+    /// A large negative number for every answer that the question's form rules out: all but yes and no for a yes-or-no question.
+    fn ruled_out(&self, questions: &[&Question]) -> Result<Tensor> {
+        let a = self.config.answers.len();
+        let mut out = vec![0f32; questions.len() * a];
+        for (i, question) in questions.iter().enumerate() {
+            if question.form == QuestionForm::YesNo && self.yes_no.len() == 2 {
+                let row = &mut out[i * a..(i + 1) * a];
+                row.fill(RULED_OUT);
+                self.yes_no.iter().for_each(|j| row[*j] = 0.0);
+            }
+        }
+        Ok(Tensor::from_vec(out, (questions.len(), a), &Device::Cpu)?)
+    }
+
+    /// The number of answers.
+    pub fn answers(&self) -> usize {
+        self.config.answers.len()
+    }
+}
