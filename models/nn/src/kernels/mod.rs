@@ -6,6 +6,9 @@ use crate::batch_norm::Follow;
 use crate::{Activation, Mask, Result};
 
 mod composed;
+mod conv;
+mod fused;
+mod simd;
 
 pub(crate) use composed::causal_mask;
 
@@ -39,6 +42,9 @@ pub(crate) fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
 }
 
 pub(crate) fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+    if fused::fusible(&[x, weight]) && x.elem_count() > 0 {
+        return conv::conv2d(x, weight, stride, padding);
+    }
     composed::conv2d(x, weight, stride, padding)
 }
 
