@@ -1,0 +1,108 @@
+//! What can go wrong with a case library. Messages never carry patient data.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Result of the operations of this crate.
+pub type Result<T> = std::result::Result<T, LibraryError>;
+
+/// Why a library cannot be opened, read, written or searched.
+#[derive(Debug, Error)]
+pub enum LibraryError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file or folder concerned.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The folder holds no `library.json`.
+    #[error("{dir} is not a case library: it has no library.json", dir = dir.display())]
+    NotALibrary {
+        /// The folder that was given.
+        dir: PathBuf,
+    },
+    /// `library.json` does not say what it must say.
+    #[error("{path}: {message}", path = path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The library was written for another version of the format.
+    #[error(
+        "{path}: library format {found} is not supported, this version reads format {supported}",
+        path = path.display()
+    )]
+    FormatVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version it states.
+        found: u64,
+        /// The version this crate reads.
+        supported: u32,
+    },
+    /// No case has the identifier.
+    #[error("the library has no case {id:?}")]
+    NoCase {
+        /// The identifier that was given.
+        id: String,
+    },
+    /// A case's image is missing, cut short or changed.
+    #[error("case {id}: its image {reason}; build or install the library again")]
+    DamagedImage {
+        /// The case.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A case cannot be put into a library.
+    #[error("case {id:?}: {reason}")]
+    BadCase {
+        /// The case.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The destination of a new library is not empty.
+    #[error("{dir} already exists; remove it or choose another folder", dir = dir.display())]
+    Exists {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// No embeddings of this model are stored for the library as it is now.
+    #[error("the library has no embeddings of the model {model}; embed its cases first")]
+    NotEmbedded {
+        /// Hash of the model's pack.
+        model: String,
+    },
+    /// Vectors do not fit the library or each other.
+    #[error("embeddings: {0}")]
+    Vectors(String),
+}
+
+impl LibraryError {
+    /// A stable, snake_case word for the cause, for programs to switch on.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::NotALibrary { .. } => "not_a_library",
+            Self::Manifest { .. } => "bad_library",
+            Self::FormatVersion { .. } => "library_format_version",
+            Self::NoCase { .. } => "no_such_case",
+            Self::DamagedImage { .. } => "library_image_damaged",
+            Self::BadCase { .. } => "bad_case",
+            Self::Exists { .. } => "library_exists",
+            Self::NotEmbedded { .. } => "library_not_embedded",
+            Self::Vectors(_) => "bad_embeddings",
+        }
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}
