@@ -108,7 +108,7 @@ impl AnswerHead {
         let longest = questions.iter().map(|q| q.grams.len()).max().unwrap_or(1).max(1);
         let mut ids = Vec::with_capacity(b * longest);
         let mut counts = Vec::with_capacity(b * longest);
-        let mut embedded = Vec::with_capacity(b * self.config.embed_dim);
+        let mut embedded: Vec<f32> = Vec::with_capacity(b * self.config.embed_dim);
         for question in questions {
             let n = question.grams.len();
             let weight = 1.0 / (n.max(1) as f32).sqrt();

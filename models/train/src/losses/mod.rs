@@ -1,0 +1,11 @@
+//! Objectives, one file each, over candle tensors with gradients.
+
+mod claims;
+mod infonce;
+mod siglip;
+mod simclr;
+
+pub use claims::{binary_cross_entropy, claim_loss};
+pub use infonce::{cross_entropy, infonce, multi_positive_infonce, similarity};
+pub use siglip::siglip;
+pub use simclr::{nt_xent, slip};

@@ -1,0 +1,271 @@
+//! The training loop: step, log, evaluate, checkpoint, stop.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use candle_core::Tensor;
+use lucency_nn::{Interrupt, Progress, Weights};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{self, Checkpoint, Contents, State};
+use crate::optim::{AdamW, AdamWConfig, Ema, Schedule, clip_scale, gradient_norm};
+use crate::{Result, TrainError};
+
+/// The numbers of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Seed of batches and augmentations.
+    pub seed: u64,
+    /// Learning rate; its `total` is the number of steps.
+    pub schedule: Schedule,
+    /// The optimiser.
+    pub optimiser: AdamWConfig,
+    /// Largest global gradient norm.
+    pub clip_norm: f64,
+    /// Decay of the averaged weights per step.
+    pub ema_decay: f64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Steps between evaluations; 0 for none but the last.
+    pub evaluate_every: u64,
+    /// Steps between log lines.
+    pub log_every: u64,
+}
+
+/// A loss with its named parts.
+pub struct StepLoss {
+    /// What is minimised, `[]`.
+    pub total: Tensor,
+    /// Parts for the log.
+    pub parts: Vec<(&'static str, f64)>,
+    /// Samples in the batch.
+    pub samples: usize,
+}
+
+/// What is trained on: data and loss behind one seam.
+pub trait Objective {
+    /// The loss of one step's batch, counted from 0; all randomness follows from the step.
+    fn loss(&mut self, step: u64) -> Result<StepLoss>;
+
+    /// Validation figures of the averaged weights, by name.
+    fn evaluate(&mut self, averaged: &HashMap<String, Tensor>) -> Result<BTreeMap<String, f64>>;
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All steps are done.
+    Finished,
+    /// It was interrupted; a checkpoint holds its state.
+    Stopped,
+}
+
+/// What a run leaves behind.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// Steps done over all sittings.
+    pub steps: u64,
+    /// The loss of each step of this sitting.
+    pub losses: Vec<f64>,
+    /// The last evaluation, if any.
+    pub figures: BTreeMap<String, f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LogLine {
+    step: u64,
+    loss: f64,
+    parts: BTreeMap<String, f64>,
+    rate: f64,
+    gradient_norm: f64,
+    samples_per_s: f64,
+    elapsed_s: f64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    figures: BTreeMap<String, f64>,
+}
+
+/// Trains the trainable tensors of `weights` until the schedule's end, going on from the run folder's checkpoint if it has one.
+///
+/// - `weights`: what the objective's model was built from: the checkpoint's weights when there is a checkpoint
+/// - `run`: folder of the log (`log.jsonl`) and the checkpoint
+///
+/// Errors if the loss or the gradient stops being finite, or a checkpoint belongs to another seed.
+pub fn train(
+    plan: &Plan,
+    weights: &Weights,
+    objective: &mut dyn Objective,
+    run: &Path,
+    stop: &Interrupt,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Outcome> {
+    fs::create_dir_all(run).map_err(|e| TrainError::io(run, e))?;
+    let vars = weights.vars();
+    if vars.is_empty() {
+        return Err(TrainError::Plan("no tensor is trainable".into()));
+    }
+    let mut optimiser = AdamW::new(plan.optimiser);
+    let mut ema = Ema::new(plan.ema_decay);
+    let mut done = 0u64;
+    let mut before_s = 0.0;
+    if let Some(checkpoint) = Checkpoint::find(run)? {
+        if checkpoint.state.seed != plan.seed {
+            return Err(TrainError::Checkpoint {
+                path: checkpoint.dir.clone(),
+                reason: format!("it has seed {}, the plan {}", checkpoint.state.seed, plan.seed),
+            });
+        }
+        done = checkpoint.state.step;
+        before_s = checkpoint.state.elapsed_s;
+        optimiser.restore(done, &checkpoint.read(&checkpoint.optimiser())?)?;
+        ema.restore(checkpoint.state.ema_steps, &checkpoint.read(&checkpoint.averaged())?)?;
+    }
+    let mut log = Log::open(&run.join("log.jsonl"), done)?;
+    let started = Instant::now();
+    let start_step = done;
+    let total = plan.schedule.total;
+    let mut outcome = Outcome {
+        ending: Ending::Finished,
+        steps: done,
+        losses: Vec::new(),
+        figures: BTreeMap::new(),
+    };
+    let mut window = (Instant::now(), 0usize); // since the last log line
+    while done < total {
+        if stop.is_stopped() {
+            outcome.ending = Ending::Stopped;
+            break;
+        }
+        let step_loss = objective.loss(done)?;
+        let loss = f64::from(step_loss.total.to_scalar::<f32>()?);
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { step: done + 1, what: "loss" });
+        }
+        let grads = step_loss.total.backward()?;
+        let norm = gradient_norm(&grads, &vars)?;
+        if !norm.is_finite() {
+            return Err(TrainError::Diverged { step: done + 1, what: "gradient norm" });
+        }
+        let rate = plan.schedule.rate(done);
+        optimiser.step(&vars, &grads, rate, clip_scale(norm, plan.clip_norm))?;
+        drop(grads);
+        ema.update(&weights.tensors())?;
+        done += 1;
+        outcome.losses.push(loss);
+        window.1 += step_loss.samples;
+        let last = done == total;
+        let evaluates = last || (plan.evaluate_every > 0 && done.is_multiple_of(plan.evaluate_every));
+        if evaluates {
+            outcome.figures = objective.evaluate(&ema.tensors(&weights.tensors())?)?;
+        }
+        if last || evaluates || done.is_multiple_of(plan.log_every.max(1)) {
+            let seconds = window.0.elapsed().as_secs_f64();
+            let elapsed = started.elapsed().as_secs_f64();
+            let line = LogLine {
+                step: done,
+                loss,
+                parts: step_loss.parts.iter().map(|(k, v)| ((*k).to_string(), *v)).collect(),
+                rate,
+                gradient_norm: norm,
+                samples_per_s: window.1 as f64 / seconds.max(1e-9),
+                elapsed_s: before_s + elapsed,
+                figures: if evaluates { outcome.figures.clone() } else { BTreeMap::new() },
+            };
+            log.append(&line)?;
+            let left = (total - done) as f64 * elapsed / (done - start_step) as f64;
+            report(Progress {
+                stage: "training".into(),
+                done,
+                total,
+                message: Some(message(&line)),
+                eta_s: Some(left),
+            });
+            window = (Instant::now(), 0);
+        }
+        if !last && done.is_multiple_of(plan.checkpoint_every.max(1)) {
+            save(run, plan, weights, &optimiser, &ema, done, before_s + started.elapsed().as_secs_f64())?;
+        }
+    }
+    outcome.steps = done;
+    save(run, plan, weights, &optimiser, &ema, done, before_s + started.elapsed().as_secs_f64())?;
+    Ok(outcome)
+}
+
+fn message(line: &LogLine) -> String {
+    let mut text = format!("loss {:.4}", line.loss);
+    for (name, value) in line.parts.iter().chain(&line.figures) {
+        text.push_str(&format!(" {name} {value:.4}"));
+    }
+    text.push_str(&format!(" norm {:.2} {:.1}/s", line.gradient_norm, line.samples_per_s));
+    text
+}
+
+#[allow(clippy::too_many_arguments)] // the parts of one state, used once
+fn save(
+    run: &Path,
+    plan: &Plan,
+    weights: &Weights,
+    optimiser: &AdamW,
+    ema: &Ema,
+    step: u64,
+    elapsed_s: f64,
+) -> Result<()> {
+    let tensors = weights.tensors();
+    let averaged = ema.tensors(&tensors)?;
+    checkpoint::write(
+        run,
+        &Contents {
+            weights: &tensors.into_iter().collect(),
+            averaged: &averaged,
+            optimiser: &optimiser.state()?,
+            state: &State {
+                step,
+                seed: plan.seed,
+                ema_steps: ema.steps(),
+                elapsed_s,
+            },
+        },
+    )
+}
+
+/// The log, one JSON object a line.
+struct Log {
+    file: fs::File,
+    path: std::path::PathBuf,
+}
+
+impl Log {
+    /// Opens the log and drops lines of steps after `done`, which will be walked again.
+    fn open(path: &Path, done: u64) -> Result<Self> {
+        let io = |e| TrainError::io(path, e);
+        let mut kept = String::new();
+        if path.is_file() {
+            for line in fs::read_to_string(path).map_err(io)?.lines() {
+                let step = serde_json::from_str::<LogLine>(line).map(|l| l.step);
+                if step.is_ok_and(|s| s <= done) {
+                    kept.push_str(line);
+                    kept.push('\n');
+                }
+            }
+        }
+        let mut file = fs::File::create(path).map_err(io)?;
+        file.write_all(kept.as_bytes()).map_err(io)?;
+        Ok(Self {
+            file,
+            path: path.to_path_buf(),
+        })
+    }
+
+    fn append(&mut self, line: &LogLine) -> Result<()> {
+        let mut text = serde_json::to_string(line).map_err(|e| TrainError::json(&self.path, e))?;
+        text.push('\n');
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(|e| TrainError::io(&self.path, e))
+    }
+}
