@@ -19,10 +19,33 @@ pub fn typescript() -> String {
         };
     }
     declare!(
-        Provenance, RegionDto, HeatMap, Alternative, Answer, FindingScore, Findings, SimilarCase,
-        SimilarCases, FigureDto, PackSummary, ErrorDto, ProgressDto, AppInfo, SeriesDto, StudyDto,
-        RejectedDto, OpenReportDto, WindowFunctionDto, WindowDto, ModalityDto, VoiDto, ValueKindDto,
-        SpacingKindDto, SpacingDto, FrameInfo, TagNode,
+        Provenance,
+        RegionDto,
+        HeatMap,
+        Alternative,
+        Answer,
+        FindingScore,
+        Findings,
+        SimilarCase,
+        SimilarCases,
+        FigureDto,
+        PackSummary,
+        ErrorDto,
+        ProgressDto,
+        AppInfo,
+        SeriesDto,
+        StudyDto,
+        RejectedDto,
+        OpenReportDto,
+        WindowFunctionDto,
+        WindowDto,
+        ModalityDto,
+        VoiDto,
+        ValueKindDto,
+        SpacingKindDto,
+        SpacingDto,
+        FrameInfo,
+        TagNode,
     );
     out
 }
@@ -33,8 +56,8 @@ mod tests {
 
     #[test]
     fn bindings_of_the_window_are_up_to_date() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../../ui/src/backend/bindings.ts");
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../ui/src/backend/bindings.ts");
         let wanted = super::typescript();
         if std::env::var_os("LUCENCY_WRITE_BINDINGS").is_some() {
             std::fs::write(&path, &wanted).expect("the ui folder is writable");

@@ -1,4 +1,23 @@
 //! Use cases: ask, findings, similar cases, evaluation. One file each; none of them knows a window.
 
+mod ask;
+pub mod assets;
+mod assistant;
 pub mod bindings;
+mod cache;
 pub mod dto;
+mod error;
+pub mod evaluate;
+mod explain;
+mod findings;
+pub mod picture;
+mod provenance;
+mod similar;
+
+pub use ask::Decision;
+pub use assistant::{Assistant, DEFAULT_PACK, Options, pack_summaries};
+pub use error::{AssistantError, Result};
+pub use findings::{label_set_of_words, read_labels};
+pub use lucency_nn::job::{Interrupt, Progress};
+pub use picture::Picture;
+pub use provenance::APP_VERSION;

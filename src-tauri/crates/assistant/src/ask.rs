@@ -1,0 +1,143 @@
+//! One question about one image: the answer, how sure it is, whether to abstain, and where it looked.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use lucency_zoo::vqa::Question;
+
+use crate::assistant::Assistant;
+use crate::dto::{Alternative, Answer};
+use crate::error::{AssistantError, Result};
+use crate::findings::softmax;
+use crate::picture::{self, Picture};
+use crate::provenance::provenance;
+
+/// Longest question, in characters.
+const LONGEST_QUESTION: usize = 500;
+/// Answers that are shown.
+const ALTERNATIVES: usize = 5;
+
+/// What was decided about one question, without the evidence.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// Most probable first; never empty.
+    pub ranked: Vec<Alternative>,
+    /// True when the best answer is less sure than the pack's threshold.
+    pub abstained: bool,
+    /// True when a blank image gets the same answer with about the same confidence.
+    pub image_made_no_difference: bool,
+    /// The best answer to a blank image.
+    pub blank: Alternative,
+}
+
+impl Decision {
+    /// The most probable answer.
+    pub fn best(&self) -> &Alternative {
+        &self.ranked[0]
+    }
+}
+
+impl Assistant {
+    /// Answers a question about a picture, with its evidence.
+    ///
+    /// Errors if the question is empty or too long, or if the pack cannot answer questions.
+    pub fn ask(&self, picture: &Picture, question: &str, now: Timestamp) -> Result<Answer> {
+        let begun = Instant::now();
+        let question = checked(question)?;
+        let decision = self.decide(picture, question)?;
+        let heat_map = self.explain(picture, question, &decision.best().answer)?;
+        let best = decision.best().clone();
+        Ok(Answer {
+            question: question.to_owned(),
+            answer: best.answer,
+            confidence: best.confidence,
+            abstained: decision.abstained,
+            threshold: self.threshold(),
+            alternatives: decision.ranked.into_iter().take(ALTERNATIVES).collect(),
+            image_made_no_difference: decision.image_made_no_difference,
+            blank_answer: decision.blank.answer,
+            blank_confidence: decision.blank.confidence,
+            heat_map,
+            provenance: provenance(self.pack(), picture, begun, now),
+        })
+    }
+
+    /// Decides on the answer without computing the heat map.
+    ///
+    /// Errors as [`Self::ask`] does.
+    pub fn decide(&self, picture: &Picture, question: &str) -> Result<Decision> {
+        let question = checked(question)?;
+        let asked = self.question(question)?;
+        let ranked = self.rank(picture, &asked)?;
+        let blank = self
+            .rank(&picture::blank_like(picture), &asked)?
+            .swap_remove(0);
+        let best = &ranked[0];
+        let margin = self
+            .pack()
+            .manifest()
+            .answers
+            .as_ref()
+            .map_or(0.0, |a| a.blank_margin);
+        Ok(Decision {
+            abstained: best.confidence < self.threshold(),
+            image_made_no_difference: best.answer == blank.answer
+                && best.confidence - blank.confidence <= margin,
+            blank,
+            ranked,
+        })
+    }
+
+    fn threshold(&self) -> f64 {
+        self.pack()
+            .manifest()
+            .answers
+            .as_ref()
+            .map_or(0.0, |a| a.threshold)
+    }
+
+    /// Calibrated probabilities of the answers that the question allows, best first.
+    fn rank(&self, picture: &Picture, question: &Question) -> Result<Vec<Alternative>> {
+        let head = self.head()?;
+        let features = self
+            .features(picture)?
+            .answer_features
+            .ok_or_else(|| AssistantError::NoAnswers(self.pack().manifest().name.clone()))?;
+        let ranked = head.answer(&features, question)?;
+        let temperature = self
+            .pack()
+            .manifest()
+            .answers
+            .as_ref()
+            .map_or(1.0, |a| a.temperature);
+        let logits: Vec<f64> = ranked
+            .iter()
+            .map(|a| f64::from(a.logit) / temperature)
+            .collect();
+        let probabilities = softmax(&logits);
+        Ok(ranked
+            .into_iter()
+            .zip(probabilities)
+            .map(|(ranked, confidence)| Alternative {
+                answer: ranked.answer,
+                confidence,
+            })
+            .collect())
+    }
+}
+
+fn checked(question: &str) -> Result<&str> {
+    let question = question.trim();
+    if question.is_empty() {
+        return Err(AssistantError::Question(
+            "the question is empty; ask something about the image".into(),
+        ));
+    }
+    let length = question.chars().count();
+    if length > LONGEST_QUESTION {
+        return Err(AssistantError::Question(format!(
+            "the question has {length} characters; ask it in at most {LONGEST_QUESTION}"
+        )));
+    }
+    Ok(question)
+}

@@ -1,0 +1,115 @@
+//! What can go wrong between a question and its answer.
+
+use lucency_library::LibraryError;
+use lucency_nn::NnError;
+use lucency_packs::PackError;
+use lucency_study::StudyError;
+use lucency_train::TrainError;
+use lucency_zoo::ZooError;
+
+use crate::dto::ErrorDto;
+
+/// Result with an [`AssistantError`].
+pub type Result<T> = std::result::Result<T, AssistantError>;
+
+/// Why a use case failed. Messages never carry patient data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AssistantError {
+    /// A file or a frame could not be read.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// The file was not opened; the code is one of [`StudyError::code`].
+    #[error("{message}")]
+    Rejected {
+        /// Stable word for the cause.
+        code: &'static str,
+        /// What is wrong with the file.
+        message: String,
+    },
+    /// A model pack is missing, damaged or not understood.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The case library is missing or damaged.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// A network or its preprocessing failed.
+    #[error(transparent)]
+    Zoo(#[from] ZooError),
+    /// A layer failed.
+    #[error(transparent)]
+    Layer(#[from] NnError),
+    /// A tensor operation failed.
+    #[error("computation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// A measure could not be computed.
+    #[error(transparent)]
+    Measure(#[from] TrainError),
+    /// The question is empty or far too long.
+    #[error("{0}")]
+    Question(String),
+    /// The pack has no question-answering head.
+    #[error(
+        "the pack {0} cannot answer questions: it has no question-answering head; choose a pack that has one"
+    )]
+    NoAnswers(String),
+    /// The pack has no label set and none was given.
+    #[error("the pack {0} has no label set; give one with --labels")]
+    NoLabels(String),
+    /// A label file cannot be used.
+    #[error("the label file cannot be used: {0}")]
+    Labels(String),
+    /// There is no library of cases to search.
+    #[error("there is no case library at {0}")]
+    NoLibrary(String),
+    /// The files that come with the application are missing.
+    #[error(
+        "the application's own files (model packs, demo study) were not found; install it again, or set LUCENCY_ASSETS to their folder"
+    )]
+    NoAssets,
+    /// Evaluation data is not as expected.
+    #[error("{0}")]
+    Data(String),
+    /// A file could not be read or written.
+    #[error("{what}: {source}")]
+    Io {
+        /// Which file, by its role.
+        what: String,
+        /// The system's word for it.
+        source: std::io::Error,
+    },
+    /// The user stopped it.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl AssistantError {
+    /// A stable, snake_case word for the cause, for programs to switch on.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Study(e) => e.code(),
+            Self::Rejected { code, .. } => code,
+            Self::Pack(e) => e.code(),
+            Self::Library(e) => e.code(),
+            Self::Zoo(_) | Self::Layer(_) | Self::Tensor(_) => "model_failed",
+            Self::Measure(_) => "measure_failed",
+            Self::Question(_) => "bad_question",
+            Self::NoAnswers(_) => "no_answers",
+            Self::NoLabels(_) => "no_labels",
+            Self::Labels(_) => "bad_labels",
+            Self::NoLibrary(_) => "no_library",
+            Self::NoAssets => "no_assets",
+            Self::Data(_) => "bad_data",
+            Self::Io { .. } => "io",
+            Self::Stopped => "cancelled",
+        }
+    }
+
+    /// The same for a window or a terminal.
+    pub fn to_dto(&self) -> ErrorDto {
+        ErrorDto {
+            code: self.code().to_owned(),
+            message: self.to_string(),
+        }
+    }
+}

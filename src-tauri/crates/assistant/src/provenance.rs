@@ -1,0 +1,31 @@
+//! Where a result came from.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use lucency_packs::Pack;
+
+use crate::dto::Provenance;
+use crate::picture::Picture;
+
+/// Version of the application that is written into every result.
+pub const APP_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// States the origin of a result on `picture` by `pack` that was begun at `begun` and is finished now.
+pub fn provenance(pack: &Pack, picture: &Picture, begun: Instant, now: Timestamp) -> Provenance {
+    let manifest = pack.manifest();
+    Provenance {
+        app_version: APP_VERSION.to_owned(),
+        pack_name: manifest.name.clone(),
+        pack_hash: pack.hash().to_owned(),
+        pixel_hash: picture.pixel_hash.clone(),
+        frame: picture.frame,
+        preprocessing: format!(
+            "{}; {}",
+            picture.rendering,
+            crate::picture::describe(&manifest.preprocessing)
+        ),
+        created: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        elapsed_ms: begun.elapsed().as_secs_f64() * 1000.0,
+    }
+}

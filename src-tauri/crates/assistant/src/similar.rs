@@ -1,0 +1,77 @@
+//! The library's cases that look most like one image.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use lucency_library::Exclude;
+use lucency_nn::{Interrupt, Progress};
+
+use crate::assistant::Assistant;
+use crate::dto::{SimilarCase, SimilarCases};
+use crate::error::{AssistantError, Result};
+use crate::picture::{self, Picture};
+use crate::provenance::provenance;
+
+impl Assistant {
+    /// Finds the `k` nearest cases by cosine of the image embeddings; the same image is not its own neighbour.
+    ///
+    /// The first call with a new pack embeds the whole library and keeps the result; `report` is told.
+    ///
+    /// Errors if there is no library, or with [`AssistantError::Stopped`] when `stop` is pressed while embedding.
+    pub fn similar(
+        &self,
+        picture: &Picture,
+        k: usize,
+        now: Timestamp,
+        stop: &Interrupt,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<SimilarCases> {
+        let begun = Instant::now();
+        let library = self.library()?;
+        self.embed_library(stop, report)?;
+        let query = self.image_embedding(picture)?.to_vec1::<f32>()?; // [dim]
+        let exclude = Exclude {
+            pixel_hash: Some(picture.pixel_hash.clone()),
+            ..Exclude::default()
+        };
+        let hits = library.nearest(self.pack().hash(), &query, k, &exclude)?;
+        let cases = hits
+            .into_iter()
+            .map(|hit| SimilarCase {
+                case_id: hit.case.id.clone(),
+                score: f64::from(hit.score),
+                labels: hit.case.labels.clone(),
+                report: hit.case.report_text(),
+                modality: hit.case.modality.clone(),
+                synthetic: hit.case.synthetic,
+            })
+            .collect();
+        Ok(SimilarCases {
+            cases,
+            library: library.name().to_owned(),
+            library_size: library.len(),
+            provenance: provenance(self.pack(), picture, begun, now),
+        })
+    }
+
+    /// Embeds every case of the library with the current pack, unless that was done before.
+    fn embed_library(&self, stop: &Interrupt, report: &mut dyn FnMut(Progress)) -> Result<()> {
+        let library = self.library()?;
+        if library.has_embeddings(self.pack().hash())? {
+            return Ok(());
+        }
+        let total = library.len() as u64;
+        let mut rows = Vec::with_capacity(library.len());
+        for (done, case) in library.cases().iter().enumerate() {
+            if stop.is_stopped() {
+                return Err(AssistantError::Stopped);
+            }
+            report(Progress::new("embedding the library", done as u64, total));
+            let bytes = library.image_bytes(&case.id)?;
+            let picture = picture::from_encoded(&bytes)?;
+            rows.push(self.image_embedding(&picture)?.to_vec1::<f32>()?);
+        }
+        library.store_embeddings(self.pack().hash(), &rows)?;
+        Ok(())
+    }
+}
