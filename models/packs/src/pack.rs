@@ -13,8 +13,8 @@ use rayon::prelude::*;
 use crate::error::{PackError, Result};
 use crate::hash;
 use crate::manifest::{
-    Architecture, FORMAT, MANIFEST_FILE, PackFile, PackManifest, ROLE_ANSWERS, ROLE_WEIGHTS,
-    TokenizerSpec,
+    Architecture, FORMAT, MANIFEST_FILE, PackFile, PackManifest, ROLE_ANSWERS, ROLE_CARD,
+    ROLE_WEIGHTS, TokenizerSpec,
 };
 
 /// A manifest is at most this long; label sets and prompts are text.
@@ -138,9 +138,14 @@ impl Pack {
         }
     }
 
-    /// The text of a file with a role, such as the model card.
-    pub fn text(&self, role: &str) -> Result<String> {
-        let path = self.path(role)?;
+    /// The model card, Markdown.
+    ///
+    /// Errors with [`PackError::MissingRole`] if the pack has none.
+    pub fn card(&self) -> Result<String> {
+        let path = match &self.manifest.card {
+            Some(card) => self.dir.join(card),
+            None => self.path(ROLE_CARD)?,
+        };
         fs::read_to_string(&path).map_err(PackError::io(path))
     }
 

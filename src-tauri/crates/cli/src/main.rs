@@ -19,11 +19,15 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Packs(commands::packs::Arguments),
+}
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
-    let result: Result<(), CommandError> = match arguments.command {};
+    let result: Result<(), CommandError> = match arguments.command {
+        Command::Packs(arguments) => commands::packs::run(arguments, output),
+    };
     output.finish(result)
 }
