@@ -5,10 +5,15 @@ use candle_core::Tensor;
 use crate::batch_norm::Follow;
 use crate::{Activation, Mask, Result};
 
+mod batch_norm;
 mod composed;
 mod conv;
 mod fused;
+mod math;
+mod pool;
 mod simd;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use composed::causal_mask;
 
@@ -38,6 +43,9 @@ pub(crate) fn l2_normalise(x: &Tensor) -> Result<Tensor> {
 }
 
 pub(crate) fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
+    if fused::fusible(&[x]) {
+        return pool::avg_pool2d(x, size);
+    }
     composed::avg_pool2d(x, size)
 }
 
@@ -56,6 +64,9 @@ pub(crate) fn batch_norm(
     eps: f64,
     follow: Follow,
 ) -> Result<(Tensor, Tensor, Tensor)> {
+    if fused::fusible(&[x, weight, bias]) {
+        return batch_norm::batch_norm(x, weight, bias, eps, follow);
+    }
     composed::batch_norm(x, weight, bias, eps, follow)
 }
 
@@ -66,6 +77,9 @@ pub(crate) fn scale_shift(
     shift: &Tensor,
     follow: Follow,
 ) -> Result<Tensor> {
+    if fused::fusible(&[x, scale, shift]) {
+        return batch_norm::scale_shift(x, scale, shift, follow);
+    }
     composed::scale_shift(x, scale, shift, follow)
 }
 
