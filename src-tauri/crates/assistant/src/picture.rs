@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lucency_study::display::{ModalityTransform, Polarity, Voi};
-use lucency_study::{Frame, OpenOptions, Photometric, StoredValues};
+use lucency_study::{Frame, OpenOptions, Photometric, Series, StoredValues, StudyError};
 use lucency_zoo::preprocess::{Channels, Geometry, Image8, Preprocess};
 
 use crate::error::{AssistantError, Result};
@@ -66,6 +66,28 @@ impl Picture {
     }
 }
 
+/// Decodes one frame of a series.
+///
+/// - `index`: into [`Series::frames`], the order of scrolling
+///
+/// Errors if there is no such frame or it cannot be decoded.
+pub fn of_series(series: &Series, index: usize) -> Result<Picture> {
+    let frame = series
+        .frames
+        .get(index)
+        .ok_or(StudyError::FrameOutOfRange {
+            frame: index as u64 + 1,
+            frames: series.frames.len() as u32,
+        })?;
+    let decoded = lucency_study::decode(&series.instances[frame.instance], frame.frame)?;
+    Picture::from_frame(
+        &decoded,
+        frame.frame + 1,
+        &series.modality,
+        series.body_part.as_deref().unwrap_or_default(),
+    )
+}
+
 /// Reads one frame of one file.
 ///
 /// - `frame`: counted from 1, within the file
@@ -87,15 +109,13 @@ pub fn open(path: &Path, frame: u32) -> Result<Picture> {
         .iter()
         .flat_map(|study| &study.series)
         .find(|series| !series.instances.is_empty())
-        .ok_or(lucency_study::StudyError::NotFound)?;
+        .ok_or(StudyError::NotFound)?;
     let instance = &series.instances[0];
     if frame == 0 || frame > instance.number_of_frames {
-        return Err(AssistantError::Study(
-            lucency_study::StudyError::FrameOutOfRange {
-                frame: u64::from(frame),
-                frames: instance.number_of_frames,
-            },
-        ));
+        return Err(AssistantError::Study(StudyError::FrameOutOfRange {
+            frame: u64::from(frame),
+            frames: instance.number_of_frames,
+        }));
     }
     let decoded = lucency_study::decode(instance, frame - 1)?;
     Picture::from_frame(

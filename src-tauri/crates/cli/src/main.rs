@@ -1,6 +1,7 @@
 //! `lucency`: the assistant's use cases without a window. Every command has `--json`.
 
 mod commands;
+mod npy;
 mod output;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +21,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Answer a question about an image, with confidence and evidence
+    Ask(commands::assist::Ask),
+    /// Score a label set on an image
+    Findings(commands::assist::FindingsOf),
+    /// Find the library's cases that look most like an image
+    Similar(commands::assist::Similar),
+    /// Write the embedding of an image or a text
+    Embed(commands::assist::Embed),
+    /// Measure a pack on data of yours
+    #[command(subcommand)]
+    Eval(commands::eval::Eval),
+    /// Show the demo study without a window
+    Demo(commands::demo::Demo),
     Packs(commands::packs::Arguments),
 }
 
@@ -27,6 +41,12 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
     let result: Result<(), CommandError> = match arguments.command {
+        Command::Ask(command) => command.run(output),
+        Command::Findings(command) => command.run(output),
+        Command::Similar(command) => command.run(output),
+        Command::Embed(command) => command.run(output),
+        Command::Eval(command) => command.run(output),
+        Command::Demo(command) => command.run(output),
         Command::Packs(arguments) => commands::packs::run(arguments, output),
     };
     output.finish(result)
