@@ -1,6 +1,8 @@
 //! Writes a contact sheet of phantoms: `sheet KIND SEED COUNT SHORT_SIDE OUT.png`.
 
-use lucency_phantom::{Finding, Site, Spec, View, film_size, render_chest};
+use lucency_phantom::{
+    Finding, Radiograph, Region, Site, Spec, View, film_size, head, render_chest, render_head,
+};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,6 +19,8 @@ fn main() {
         match kind {
             "normal" => {}
             "lateral" => view = View::Lateral,
+            "head" => spec = Spec::head(seed + i, site),
+            "volume" => spec = Spec::head(seed, site),
             "mixed" => {
                 spec = Spec::chest(seed + i, site);
                 view = spec.views[0];
@@ -27,16 +31,42 @@ fn main() {
                     None => (name, false),
                 };
                 let finding: Finding = name.parse().expect("a finding");
+                if finding.region() == Region::Head {
+                    spec = Spec::normal_head(seed + i, site);
+                }
                 spec = spec.with(finding);
                 if is_lateral {
                     view = View::Lateral;
                 }
             }
         }
+        if spec.region == Region::Head {
+            let z = if kind == "volume" {
+                head::slice_positions()[i as usize % head::SLICES]
+            } else {
+                head::key_slice(&spec)
+            };
+            let slice = render_head(&spec, z, side);
+            let values = slice
+                .to_display_u8(38.0, 82.0)
+                .into_iter()
+                .map(|v| u16::from(v) << 4)
+                .collect();
+            tiles.push(Radiograph {
+                width: side,
+                height: side,
+                values,
+                spacing_mm: slice.spacing_mm,
+            });
+            continue;
+        }
         let (w, h) = film_size(&spec, view, side);
         tiles.push(render_chest(&spec, view, w, h));
     }
-    eprintln!("{:.2} ms an image", start.elapsed().as_secs_f64() * 1e3 / count as f64);
+    eprintln!(
+        "{:.2} ms an image",
+        start.elapsed().as_secs_f64() * 1e3 / count as f64
+    );
     let columns = (count as f64).sqrt().ceil().max(1.0) as usize;
     let cell_w = tiles.iter().map(|t| t.width).max().expect("tiles") + 4;
     let cell_h = tiles.iter().map(|t| t.height).max().expect("tiles") + 4;
@@ -45,7 +75,11 @@ fn main() {
     for (i, tile) in tiles.iter().enumerate() {
         let (ox, oy) = ((i % columns) * cell_w, (i / columns) * cell_h);
         for (p, v) in tile.to_display_u8().iter().enumerate() {
-            sheet.put_pixel((ox + p % tile.width) as u32, (oy + p / tile.width) as u32, image::Luma([*v]));
+            sheet.put_pixel(
+                (ox + p % tile.width) as u32,
+                (oy + p / tile.width) as u32,
+                image::Luma([*v]),
+            );
         }
     }
     sheet.save(&arguments[4]).expect("written");

@@ -30,7 +30,11 @@ pub(crate) enum Fill {
 
 impl Plane {
     pub(crate) fn new(width: usize, height: usize) -> Self {
-        Self { width, height, values: vec![0.0; width * height] }
+        Self {
+            width,
+            height,
+            values: vec![0.0; width * height],
+        }
     }
 
     /// Adds the path length (pixels) through a bent tube; where it overlaps itself the longer counts.
@@ -194,7 +198,11 @@ const TABLE: usize = 64;
 
 impl Texture {
     pub(crate) fn new(rng: &mut impl rand::Rng) -> Self {
-        Self { table: (0..TABLE * TABLE).map(|_| rng.random::<f32>() * 2.0 - 1.0).collect() }
+        Self {
+            table: (0..TABLE * TABLE)
+                .map(|_| rng.random::<f32>() * 2.0 - 1.0)
+                .collect(),
+        }
     }
 
     /// One octave at a position in cells; about uniform in −1…1, smooth.

@@ -26,9 +26,7 @@ pub(crate) fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
 
 /// The stream of `seed` for one purpose and one index (a view, a lesion, a slice).
 pub(crate) fn stream_at(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
-    ChaCha8Rng::seed_from_u64(mix(
-        seed ^ mix((purpose as u64) << 32 | (index + 1)),
-    ))
+    ChaCha8Rng::seed_from_u64(mix(seed ^ mix((purpose as u64) << 32 | (index + 1))))
 }
 
 /// A well-stirred 64-bit hash. Source: the finaliser of SplitMix64 (Steele, Lea, Flood 2014).

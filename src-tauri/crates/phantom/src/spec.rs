@@ -444,7 +444,11 @@ impl Spec {
 
 impl Patient {
     fn sample(rng: &mut impl Rng) -> Self {
-        let sex = if chance(rng, 0.5) { Sex::Female } else { Sex::Male };
+        let sex = if chance(rng, 0.5) {
+            Sex::Female
+        } else {
+            Sex::Male
+        };
         Self {
             sex,
             age: 19 + (between(rng, 0.0, 1.0).powf(0.8) * 71.0) as u32,
@@ -457,7 +461,11 @@ impl Patient {
 impl Lesion {
     fn sample(finding: Finding, spec: &Spec, rng: &mut impl Rng) -> Self {
         let conspicuity = between(rng, 0.0, 1.0);
-        let one_side = if chance(rng, 0.5) { Side::Left } else { Side::Right };
+        let one_side = if chance(rng, 0.5) {
+            Side::Left
+        } else {
+            Side::Right
+        };
         let position = (between(rng, 0.0, 1.0), between(rng, 0.0, 1.0));
         let roll = rng.random::<f32>();
         let (side, place, size_mm) = match finding {
@@ -500,23 +508,46 @@ impl Lesion {
                     r if r < 0.85 => Place::Frontal,
                     _ => Place::Parietal,
                 };
-                let size = if place == Place::Subdural { 8.0 + 9.0 * conspicuity } else { 22.0 + 26.0 * conspicuity };
+                let size = if place == Place::Subdural {
+                    8.0 + 9.0 * conspicuity
+                } else {
+                    22.0 + 26.0 * conspicuity
+                };
                 (Some(one_side), place, size)
             }
             Finding::Infarct => {
-                let place = if roll < 0.75 { Place::MiddleCerebral } else { Place::PosteriorCerebral };
+                let place = if roll < 0.75 {
+                    Place::MiddleCerebral
+                } else {
+                    Place::PosteriorCerebral
+                };
                 (Some(one_side), place, 45.0 + 30.0 * conspicuity)
             }
             Finding::Mass => {
-                let place = if roll < 0.5 { Place::Frontal } else { Place::Parietal };
+                let place = if roll < 0.5 {
+                    Place::Frontal
+                } else {
+                    Place::Parietal
+                };
                 (Some(one_side), place, 24.0 + 22.0 * conspicuity)
             }
         };
         let _ = spec;
-        Self { finding, side, place, size_mm, conspicuity, position }
+        Self {
+            finding,
+            side,
+            place,
+            size_mm,
+            conspicuity,
+            position,
+        }
     }
 }
 
 fn side_of_line(rng: &mut impl Rng) -> Side {
-    if chance(rng, 0.7) { Side::Right } else { Side::Left }
+    if chance(rng, 0.7) {
+        Side::Right
+    } else {
+        Side::Left
+    }
 }

@@ -91,7 +91,11 @@ impl Body {
         let portable = spec.views.contains(&crate::spec::View::Ap);
         let width = if female { 0.90 } else { 1.0 };
         let height = if female { 0.95 } else { 1.05 };
-        let breath = if portable { between(rng, 0.80, 0.95) } else { between(rng, 0.93, 1.07) };
+        let breath = if portable {
+            between(rng, 0.80, 0.95)
+        } else {
+            between(rng, 0.93, 1.07)
+        };
         let scale = (
             width * patient.stature * between(rng, 0.96, 1.05),
             height * patient.stature * breath,
@@ -122,14 +126,26 @@ impl Body {
             ),
             wall: 24.0 + 13.0 * heavy + if female { 0.0 } else { 3.0 },
             depth_wall: 40.0 + 26.0 * heavy,
-            breast: if female { between(rng, 0.35, 1.0) * (1.0 + 0.5 * heavy) } else { 0.0 },
+            breast: if female {
+                between(rng, 0.35, 1.0) * (1.0 + 0.5 * heavy)
+            } else {
+                0.0
+            },
             breast_drop: between(rng, 150.0, 185.0) + 12.0 * age,
             rib_tilt: between(rng, 0.85, 1.2),
             rib_start: between(rng, -8.0, 2.0),
             rib_pitch: between(rng, 22.2, 24.6),
             bone: between(rng, 0.75, 1.1) * (1.0 - 0.25 * age),
-            stomach_gas: if chance(rng, 0.75) { between(rng, 0.3, 1.0) } else { 0.0 },
-            bowel_gas: if chance(rng, 0.4) { between(rng, 0.3, 1.0) } else { 0.0 },
+            stomach_gas: if chance(rng, 0.75) {
+                between(rng, 0.3, 1.0)
+            } else {
+                0.0
+            },
+            bowel_gas: if chance(rng, 0.4) {
+                between(rng, 0.3, 1.0)
+            } else {
+                0.0
+            },
             arms_out: between(rng, 0.0, 1.0),
             mediastinum: between(rng, 0.9, 1.12) + 0.08 * age,
             vessel_gain: between(rng, 0.8, 1.15),
@@ -156,7 +172,15 @@ impl Body {
     pub(crate) fn mediastinum_half_width(&self, y: f32) -> f32 {
         self.mediastinum
             * interpolate(
-                &[(-40.0, 36.0), (0.0, 34.0), (35.0, 31.0), (60.0, 27.0), (95.0, 28.0), (140.0, 31.0), (230.0, 34.0)],
+                &[
+                    (-40.0, 36.0),
+                    (0.0, 34.0),
+                    (35.0, 31.0),
+                    (60.0, 27.0),
+                    (95.0, 28.0),
+                    (140.0, 31.0),
+                    (230.0, 34.0),
+                ],
                 y,
             )
     }
@@ -228,7 +252,11 @@ impl Body {
         };
         let x = sign * (start + (lateral - start) * t.min(0.82));
         let half_depth = self.inner_half_depth(y) * 0.7;
-        Point { x, y, z: z.clamp(-half_depth, half_depth) }
+        Point {
+            x,
+            y,
+            z: z.clamp(-half_depth, half_depth),
+        }
     }
 
     /// The three-dimensional course of a rib (1 to 10) on one side, with radii.
@@ -237,9 +265,21 @@ impl Body {
         let start = self.rib_start + self.rib_pitch * i;
         let drop = self.rib_tilt * (34.0 + 9.0 * i).min(96.0);
         let lateral_y = (start + 0.5 * drop).max(14.0);
-        let reach_x = if number == 1 { 62.0 } else { self.inner_half_width(lateral_y).max(66.0) + 4.0 };
-        let reach_z = if number == 1 { 48.0 } else { self.inner_half_depth(lateral_y).max(50.0) + 4.0 };
-        let last = if number > 7 { 0.72 - 0.04 * (i - 7.0) } else { 0.78 };
+        let reach_x = if number == 1 {
+            62.0
+        } else {
+            self.inner_half_width(lateral_y).max(66.0) + 4.0
+        };
+        let reach_z = if number == 1 {
+            48.0
+        } else {
+            self.inner_half_depth(lateral_y).max(50.0) + 4.0
+        };
+        let last = if number > 7 {
+            0.72 - 0.04 * (i - 7.0)
+        } else {
+            0.78
+        };
         let steps = 30;
         (0..=steps)
             .map(|k| {
@@ -255,7 +295,11 @@ impl Body {
                 };
                 // Thinner at the neck; the bony end flares and then fades into cartilage.
                 let radius = 4.6 + 1.6 * t.min(0.5) + 0.6 * (t - 0.5).max(0.0);
-                let fade = if t > 0.90 { 1.0 - (t - 0.90) / 0.14 } else { 1.0 };
+                let fade = if t > 0.90 {
+                    1.0 - (t - 0.90) / 0.14
+                } else {
+                    1.0
+                };
                 (point, radius, fade * (1.0 - 0.28 * t))
             })
             .collect()
@@ -267,9 +311,18 @@ impl Body {
         let mut tubes = Vec::with_capacity(700);
         for (sign, hilum) in [(-1.0f32, (34.0f32, 112.0f32)), (1.0, (38.0, 104.0))] {
             let trunks: [(f32, f32, f32); 12] = [
-                (-1.35, 3.6, 0.0), (-1.05, 3.3, 20.0), (-0.75, 3.0, -30.0), (-0.4, 2.6, 40.0),
-                (-0.1, 2.5, -10.0), (0.2, 2.8, 30.0), (0.5, 3.2, -40.0), (0.75, 3.8, 10.0),
-                (0.95, 4.4, -30.0), (1.15, 5.2, -20.0), (1.35, 4.4, 20.0), (1.0, 3.2, 50.0),
+                (-1.35, 3.6, 0.0),
+                (-1.05, 3.3, 20.0),
+                (-0.75, 3.0, -30.0),
+                (-0.4, 2.6, 40.0),
+                (-0.1, 2.5, -10.0),
+                (0.2, 2.8, 30.0),
+                (0.5, 3.2, -40.0),
+                (0.75, 3.8, 10.0),
+                (0.95, 4.4, -30.0),
+                (1.15, 5.2, -20.0),
+                (1.35, 4.4, 20.0),
+                (1.0, 3.2, 50.0),
             ];
             for (angle, radius, z) in trunks {
                 let start = Point {
@@ -278,7 +331,15 @@ impl Body {
                     z: 0.3 * z,
                 };
                 let angle = angle + between(rng, -0.14, 0.14);
-                self.branch(start, sign, angle, z * 0.02, radius * between(rng, 0.85, 1.12), rng, &mut tubes);
+                self.branch(
+                    start,
+                    sign,
+                    angle,
+                    z * 0.02,
+                    radius * between(rng, 0.85, 1.12),
+                    rng,
+                    &mut tubes,
+                );
             }
         }
         tubes
@@ -316,14 +377,34 @@ impl Body {
         }
         tubes.push(Tube { points });
         let edge = self.inner_half_width(at.y) - 6.0;
-        if at.x * sign > edge || at.x * sign < 12.0 || at.y < 6.0 || at.y > self.dome(sign).top + 40.0 {
+        if at.x * sign > edge
+            || at.x * sign < 12.0
+            || at.y < 6.0
+            || at.y > self.dome(sign).top + 40.0
+        {
             return;
         }
         let spread = between(rng, 0.28, 0.55);
         let share = between(rng, 0.62, 0.86);
         let turn = if chance(rng, 0.5) { 1.0 } else { -1.0 };
-        self.branch(at, sign, heading + turn * spread * 0.45, depth_slope + between(rng, -0.3, 0.3), radius * share, rng, tubes);
-        self.branch(at, sign, heading - turn * spread, depth_slope + between(rng, -0.4, 0.4), radius * (1.36 - share), rng, tubes);
+        self.branch(
+            at,
+            sign,
+            heading + turn * spread * 0.45,
+            depth_slope + between(rng, -0.3, 0.3),
+            radius * share,
+            rng,
+            tubes,
+        );
+        self.branch(
+            at,
+            sign,
+            heading - turn * spread,
+            depth_slope + between(rng, -0.4, 0.4),
+            radius * (1.36 - share),
+            rng,
+            tubes,
+        );
     }
 
     /// Depth of effusion fluid, as the height of its level at the lateral wall (a y value).
@@ -344,7 +425,9 @@ impl Body {
     ) -> impl Iterator<Item = (&'a Lesion, f32, Point)> + 'a {
         spec.lesion(finding).into_iter().flat_map(move |lesion| {
             let signs = lesion.side.map_or(&[][..], Side::signs);
-            signs.iter().map(move |&sign| (lesion, sign, self.lung_point(lesion, sign)))
+            signs
+                .iter()
+                .map(move |&sign| (lesion, sign, self.lung_point(lesion, sign)))
         })
     }
 }
@@ -367,11 +450,25 @@ impl Heart {
     fn of(ratio: f32, right_dome: f32, rng: &mut impl Rng) -> Self {
         // Radius by angle (degrees, counter-clockwise from the patient's left, up is 90).
         let control = [
-            (0.0, 0.95), (28.0, 0.86), (55.0, 0.86), (75.0, 1.0), (95.0, 1.08), (118.0, 0.98),
-            (150.0, 0.87), (180.0, 0.88), (212.0, 0.94), (240.0, 0.88), (270.0, 0.80),
-            (300.0, 0.90), (325.0, 1.05), (340.0, 1.05), (360.0, 0.95),
+            (0.0, 0.95),
+            (28.0, 0.86),
+            (55.0, 0.86),
+            (75.0, 1.0),
+            (95.0, 1.08),
+            (118.0, 0.98),
+            (150.0, 0.87),
+            (180.0, 0.88),
+            (212.0, 0.94),
+            (240.0, 0.88),
+            (270.0, 0.80),
+            (300.0, 0.90),
+            (325.0, 1.05),
+            (340.0, 1.05),
+            (360.0, 0.95),
         ];
-        let jitter: Vec<f32> = (0..control.len()).map(|_| between(rng, 0.97, 1.03)).collect();
+        let jitter: Vec<f32> = (0..control.len())
+            .map(|_| between(rng, 0.97, 1.03))
+            .collect();
         let knots: Vec<(f32, f32)> = control
             .iter()
             .enumerate()
@@ -425,7 +522,11 @@ impl Heart {
         let b = self.contour[(below as usize + 1) % 360];
         let r = a + (angle - below) * (b - a);
         let s = 1.0 - rho2 / (r * r);
-        if s <= 0.0 { 0.0 } else { 2.0 * self.half_depth * s.sqrt() }
+        if s <= 0.0 {
+            0.0
+        } else {
+            2.0 * self.half_depth * s.sqrt()
+        }
     }
 
     /// Distance of the heart's border from the midline on one side (+1 left, −1 right).
@@ -465,7 +566,9 @@ impl Dome {
 
     /// Height of the dome over (x, z).
     pub(crate) fn at(&self, x: f32, z: f32) -> f32 {
-        self.top + self.bend_x * (x - self.x) * (x - self.x) + self.bend_z * (z - self.z) * (z - self.z)
+        self.top
+            + self.bend_x * (x - self.x) * (x - self.x)
+            + self.bend_z * (z - self.z) * (z - self.z)
     }
 }
 

@@ -25,7 +25,12 @@ impl Projection {
     /// A knot of a tube with a radius in reference millimetres.
     pub(crate) fn knot(self, p: Point, radius: f32, weight: f32) -> Knot {
         let (x, y) = self.pixel(p);
-        Knot { x, y, radius: radius * self.placement.unit(), weight }
+        Knot {
+            x,
+            y,
+            radius: radius * self.placement.unit(),
+            weight,
+        }
     }
 }
 
@@ -52,7 +57,10 @@ pub(crate) fn smooth(points: &[Point], steps: usize) -> Vec<Point> {
         for k in 0..steps {
             let t = k as f32 / steps as f32;
             let spline = |a: f32, b: f32, c: f32, d: f32| {
-                0.5 * (2.0 * b + (c - a) * t + (2.0 * a - 5.0 * b + 4.0 * c - d) * t * t + (3.0 * b - a - 3.0 * c + d) * t * t * t)
+                0.5 * (2.0 * b
+                    + (c - a) * t
+                    + (2.0 * a - 5.0 * b + 4.0 * c - d) * t * t
+                    + (3.0 * b - a - 3.0 * c + d) * t * t * t)
             };
             out.push(Point {
                 x: spline(p0.x, p1.x, p2.x, p3.x),
@@ -76,10 +84,15 @@ pub(crate) fn ribs(body: &Body, bone: &mut Plane, scratch: &mut Plane, projectio
                 let before = projection.pixel(rib[i.saturating_sub(1)].0);
                 let after = projection.pixel(rib[(i + 1).min(rib.len() - 1)].0);
                 let moved = ((after.0 - before.0).powi(2) + (after.1 - before.1).powi(2)).sqrt();
-                let (a, b) = (rib[i.saturating_sub(1)].0, rib[(i + 1).min(rib.len() - 1)].0);
-                let length = ((a.x - b.x).powi(2) + (a.y - b.y).powi(2) + (a.z - b.z).powi(2)).sqrt();
+                let (a, b) = (
+                    rib[i.saturating_sub(1)].0,
+                    rib[(i + 1).min(rib.len() - 1)].0,
+                );
+                let length =
+                    ((a.x - b.x).powi(2) + (a.y - b.y).powi(2) + (a.z - b.z).powi(2)).sqrt();
                 // A rib seen along its course is crossed for longer.
-                let slant = (length * projection.placement.unit() / moved.max(1e-3)).clamp(1.0, 1.9);
+                let slant =
+                    (length * projection.placement.unit() / moved.max(1e-3)).clamp(1.0, 1.9);
                 let mut p = p;
                 if lateral {
                     p.y += sign * 3.0;
@@ -88,17 +101,45 @@ pub(crate) fn ribs(body: &Body, bone: &mut Plane, scratch: &mut Plane, projectio
                 knots.push(projection.knot(p, radius, weight.max(0.0) * slant));
             }
             let gain = body.bone * if lateral { 0.42 } else { 0.62 };
-            stroke(bone, scratch, projection, &knots, Fill::Shell { wall: 0.30, core: 0.42 }, gain);
+            stroke(
+                bone,
+                scratch,
+                projection,
+                &knots,
+                Fill::Shell {
+                    wall: 0.30,
+                    core: 0.42,
+                },
+                gain,
+            );
         }
     }
 }
 
 /// Clavicles, scapulae and upper arms on a frontal film.
-pub(crate) fn shoulders(body: &Body, bone: &mut Plane, scratch: &mut Plane, projection: Projection) {
+pub(crate) fn shoulders(
+    body: &Body,
+    bone: &mut Plane,
+    scratch: &mut Plane,
+    projection: Projection,
+) {
     let out = 6.0 * body.arms_out;
     for sign in [-1.0f32, 1.0] {
-        let at = |x: f32, y: f32| Point { x: sign * x, y, z: 0.0 };
-        let clavicle = smooth(&[at(13.0, 41.0), at(45.0, 31.0), at(85.0, 12.0), at(122.0, 3.0), at(156.0 + out, -10.0)], 8);
+        let at = |x: f32, y: f32| Point {
+            x: sign * x,
+            y,
+            z: 0.0,
+        };
+        let clavicle = smooth(
+            &[
+                at(13.0, 41.0),
+                at(45.0, 31.0),
+                at(85.0, 12.0),
+                at(122.0, 3.0),
+                at(156.0 + out, -10.0),
+            ],
+            8,
+        );
         let n = clavicle.len() as f32;
         let knots: Vec<Knot> = clavicle
             .iter()
@@ -109,27 +150,136 @@ pub(crate) fn shoulders(body: &Body, bone: &mut Plane, scratch: &mut Plane, proj
                 projection.knot(p, 5.2 + 2.4 * flare, 1.0)
             })
             .collect();
-        stroke(bone, scratch, projection, &knots, Fill::Shell { wall: 0.32, core: 0.4 }, 0.72 * body.bone);
+        stroke(
+            bone,
+            scratch,
+            projection,
+            &knots,
+            Fill::Shell {
+                wall: 0.32,
+                core: 0.4,
+            },
+            0.72 * body.bone,
+        );
 
         let border = |points: &[Point], radius: f32| -> Vec<Knot> {
-            smooth(points, 8).iter().map(|&p| projection.knot(p, radius, 1.0)).collect()
+            smooth(points, 8)
+                .iter()
+                .map(|&p| projection.knot(p, radius, 1.0))
+                .collect()
         };
-        let medial = border(&[at(112.0 + out, 4.0), at(127.0 + 2.0 * out, 60.0), at(140.0 + 2.0 * out, 128.0), at(147.0 + 2.0 * out, 152.0)], 3.4);
-        stroke(bone, scratch, projection, &medial, Fill::Solid, 0.42 * body.bone);
-        let lateral = border(&[at(147.0 + 2.0 * out, 152.0), at(154.0 + 2.0 * out, 100.0), at(163.0 + out, 44.0)], 4.4);
-        stroke(bone, scratch, projection, &lateral, Fill::Solid, 0.55 * body.bone);
-        let ridge = border(&[at(124.0 + out, 40.0), at(150.0 + out, 14.0), at(184.0 + out, -14.0)], 6.0);
-        stroke(bone, scratch, projection, &ridge, Fill::Shell { wall: 0.35, core: 0.4 }, 0.5 * body.bone);
-        let glenoid = border(&[at(166.0 + out, 10.0), at(162.0 + out, 26.0), at(166.0 + out, 44.0)], 5.0);
-        stroke(bone, scratch, projection, &glenoid, Fill::Solid, 0.6 * body.bone);
-        plate(bone, projection, [at(112.0 + out, 4.0), at(147.0 + 2.0 * out, 152.0), at(165.0 + out, 26.0)], 2.2 * body.bone);
+        let medial = border(
+            &[
+                at(112.0 + out, 4.0),
+                at(127.0 + 2.0 * out, 60.0),
+                at(140.0 + 2.0 * out, 128.0),
+                at(147.0 + 2.0 * out, 152.0),
+            ],
+            3.4,
+        );
+        stroke(
+            bone,
+            scratch,
+            projection,
+            &medial,
+            Fill::Solid,
+            0.42 * body.bone,
+        );
+        let lateral = border(
+            &[
+                at(147.0 + 2.0 * out, 152.0),
+                at(154.0 + 2.0 * out, 100.0),
+                at(163.0 + out, 44.0),
+            ],
+            4.4,
+        );
+        stroke(
+            bone,
+            scratch,
+            projection,
+            &lateral,
+            Fill::Solid,
+            0.55 * body.bone,
+        );
+        let ridge = border(
+            &[
+                at(124.0 + out, 40.0),
+                at(150.0 + out, 14.0),
+                at(184.0 + out, -14.0),
+            ],
+            6.0,
+        );
+        stroke(
+            bone,
+            scratch,
+            projection,
+            &ridge,
+            Fill::Shell {
+                wall: 0.35,
+                core: 0.4,
+            },
+            0.5 * body.bone,
+        );
+        let glenoid = border(
+            &[
+                at(166.0 + out, 10.0),
+                at(162.0 + out, 26.0),
+                at(166.0 + out, 44.0),
+            ],
+            5.0,
+        );
+        stroke(
+            bone,
+            scratch,
+            projection,
+            &glenoid,
+            Fill::Solid,
+            0.6 * body.bone,
+        );
+        plate(
+            bone,
+            projection,
+            [
+                at(112.0 + out, 4.0),
+                at(147.0 + 2.0 * out, 152.0),
+                at(165.0 + out, 26.0),
+            ],
+            2.2 * body.bone,
+        );
         let head: Vec<Knot> = [(187.0, 22.0, 23.0), (188.0, 23.0, 23.0)]
             .iter()
             .map(|&(x, y, r)| projection.knot(at(x + 1.6 * out, y), r, 1.0))
             .collect();
-        stroke(bone, scratch, projection, &head, Fill::Shell { wall: 0.08, core: 0.25 }, 0.95 * body.bone);
-        let shaft = border(&[at(192.0 + 1.6 * out, 40.0), at(201.0 + 3.0 * out, 110.0), at(212.0 + 5.0 * out, 240.0)], 11.5);
-        stroke(bone, scratch, projection, &shaft, Fill::Shell { wall: 0.35, core: 0.2 }, 0.95 * body.bone);
+        stroke(
+            bone,
+            scratch,
+            projection,
+            &head,
+            Fill::Shell {
+                wall: 0.08,
+                core: 0.25,
+            },
+            0.95 * body.bone,
+        );
+        let shaft = border(
+            &[
+                at(192.0 + 1.6 * out, 40.0),
+                at(201.0 + 3.0 * out, 110.0),
+                at(212.0 + 5.0 * out, 240.0),
+            ],
+            11.5,
+        );
+        stroke(
+            bone,
+            scratch,
+            projection,
+            &shaft,
+            Fill::Shell {
+                wall: 0.35,
+                core: 0.2,
+            },
+            0.95 * body.bone,
+        );
     }
 }
 
@@ -139,7 +289,8 @@ fn plate(bone: &mut Plane, projection: Projection, corners: [Point; 3], thicknes
     let soft = 4.0 * projection.placement.unit();
     let area = (c[1].0 - c[0].0) * (c[2].1 - c[0].1) - (c[1].1 - c[0].1) * (c[2].0 - c[0].0);
     let turn = area.signum();
-    let bounds = |f: fn(f32, f32) -> f32, get: fn(&(f32, f32)) -> f32| c.iter().map(get).fold(get(&c[0]), f);
+    let bounds =
+        |f: fn(f32, f32) -> f32, get: fn(&(f32, f32)) -> f32| c.iter().map(get).fold(get(&c[0]), f);
     let x0 = bounds(f32::min, |p| p.0).max(0.0) as usize;
     let x1 = (bounds(f32::max, |p| p.0).max(0.0) as usize + 1).min(bone.width);
     let y0 = bounds(f32::min, |p| p.1).max(0.0) as usize;
@@ -160,11 +311,19 @@ fn plate(bone: &mut Plane, projection: Projection, corners: [Point; 3], thicknes
 
 /// Mineral of the spine at a distance from its midline (mm), seen from the front.
 pub(crate) fn spine_frontal(x: f32, y: f32, bone: f32) -> f32 {
-    let half = if y < -20.0 { 12.5 } else { 14.5 + 0.022 * (y + 20.0) };
+    let half = if y < -20.0 {
+        12.5
+    } else {
+        14.5 + 0.022 * (y + 20.0)
+    };
     if x.abs() > half + 14.0 {
         return 0.0;
     }
-    let pitch = if y < -20.0 { 17.0 } else { 22.0 + 0.02 * y.max(0.0) };
+    let pitch = if y < -20.0 {
+        17.0
+    } else {
+        22.0 + 0.02 * y.max(0.0)
+    };
     let phase = (y + 300.0) / pitch;
     let t = phase - phase.floor();
     // End plates at both ends of a body; the disc between them.
@@ -212,8 +371,14 @@ pub(crate) fn spine_lateral(d: f32, y: f32, bone: f32) -> f32 {
     }
     // Pedicles and articular processes, then the spinous process.
     let arch = (-((t - 0.30) / 0.2).powi(2)).exp();
-    mineral += 4.0 * arch * smoothstep(size - 2.0, size + 2.0, d) * (1.0 - smoothstep(size + 10.0, size + 18.0, d));
+    mineral += 4.0
+        * arch
+        * smoothstep(size - 2.0, size + 2.0, d)
+        * (1.0 - smoothstep(size + 10.0, size + 18.0, d));
     let tip = t - 0.45 - (d - size) * 0.012;
-    mineral += 2.6 * (-(tip / 0.18).powi(2)).exp() * smoothstep(size + 6.0, size + 16.0, d) * (1.0 - smoothstep(size + 30.0, size + 40.0, d));
+    mineral += 2.6
+        * (-(tip / 0.18).powi(2)).exp()
+        * smoothstep(size + 6.0, size + 16.0, d)
+        * (1.0 - smoothstep(size + 30.0, size + 40.0, d));
     mineral * bone
 }

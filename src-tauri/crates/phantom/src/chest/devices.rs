@@ -9,8 +9,16 @@ use crate::spec::{Finding, Lesion, Place, Side, Spec, View};
 pub(crate) fn generator(lesion: &Lesion) -> (Point, f32, f32) {
     let sign = side_sign(lesion);
     let (u, v) = lesion.position;
-    let centre = Point { x: sign * (86.0 + 22.0 * u), y: 46.0 + 26.0 * v, z: 84.0 };
-    (centre, 21.0 + 3.0 * lesion.conspicuity, 19.0 + 3.0 * lesion.conspicuity)
+    let centre = Point {
+        x: sign * (86.0 + 22.0 * u),
+        y: 46.0 + 26.0 * v,
+        z: 84.0,
+    };
+    (
+        centre,
+        21.0 + 3.0 * lesion.conspicuity,
+        19.0 + 3.0 * lesion.conspicuity,
+    )
 }
 
 /// The courses of a pacemaker's leads.
@@ -65,7 +73,11 @@ pub(crate) fn line_course(body: &Body, lesion: &Lesion) -> Vec<Point> {
             ]
         }
         Place::Jugular => {
-            let mut course = vec![at(sign * 58.0, -120.0, 20.0), at(sign * 44.0, -62.0, 20.0), at(sign * 34.0, -8.0, 20.0)];
+            let mut course = vec![
+                at(sign * 58.0, -120.0, 20.0),
+                at(sign * 44.0, -62.0, 20.0),
+                at(sign * 34.0, -8.0, 20.0),
+            ];
             if sign > 0.0 {
                 course.push(at(22.0, 34.0, 34.0));
                 course.push(at(-8.0, 54.0, 38.0));
@@ -94,13 +106,29 @@ pub(crate) fn line_course(body: &Body, lesion: &Lesion) -> Vec<Point> {
 }
 
 /// Draws the devices of a study.
-pub(crate) fn draw(spec: &Spec, body: &Body, metal: &mut Plane, scratch: &mut Plane, projection: Projection) {
+pub(crate) fn draw(
+    spec: &Spec,
+    body: &Body,
+    metal: &mut Plane,
+    scratch: &mut Plane,
+    projection: Projection,
+) {
     if let Some(lesion) = spec.lesion(Finding::Pacemaker) {
         let (centre, half_x, half_y) = generator(lesion);
         if projection.view == View::Lateral {
             let knots: Vec<Knot> = [-1.0f32, 1.0]
                 .iter()
-                .map(|k| projection.knot(Point { y: centre.y + k * half_y * 0.8, z: centre.z + 16.0, ..centre }, 4.5, 1.0))
+                .map(|k| {
+                    projection.knot(
+                        Point {
+                            y: centre.y + k * half_y * 0.8,
+                            z: centre.z + 16.0,
+                            ..centre
+                        },
+                        4.5,
+                        1.0,
+                    )
+                })
                 .collect();
             stroke(metal, scratch, projection, &knots, Fill::Solid, 0.7);
         } else {
@@ -120,8 +148,18 @@ pub(crate) fn draw(spec: &Spec, body: &Body, metal: &mut Plane, scratch: &mut Pl
     }
 }
 
-fn catheter(metal: &mut Plane, scratch: &mut Plane, projection: Projection, course: &[Point], radius: f32, gain: f32) {
-    let knots: Vec<Knot> = smooth(course, 8).iter().map(|&p| projection.knot(p, radius, 1.0)).collect();
+fn catheter(
+    metal: &mut Plane,
+    scratch: &mut Plane,
+    projection: Projection,
+    course: &[Point],
+    radius: f32,
+    gain: f32,
+) {
+    let knots: Vec<Knot> = smooth(course, 8)
+        .iter()
+        .map(|&p| projection.knot(p, radius, 1.0))
+        .collect();
     stroke(metal, scratch, projection, &knots, Fill::Solid, gain);
 }
 
@@ -136,12 +174,19 @@ fn casing(metal: &mut Plane, projection: Projection, centre: Point, half_x: f32,
     let y1 = ((cy + reach).max(0.0) as usize + 1).min(metal.height);
     for y in y0..y1 {
         for x in x0..x1 {
-            let (u, v) = ((x as f32 - cx) / (unit * half_x), (y as f32 - cy) / (unit * half_y));
+            let (u, v) = (
+                (x as f32 - cx) / (unit * half_x),
+                (y as f32 - cy) / (unit * half_y),
+            );
             let rho = (u * u * u * u + v * v * v * v).sqrt().sqrt();
             if rho < 1.0 {
                 let header = if v < -0.45 { 0.45 } else { 1.0 };
                 let rim = if rho > 0.9 { 1.15 } else { 1.0 };
-                let parts = if u.abs() < 0.5 && (0.0..0.6).contains(&v) { 1.25 } else { 1.0 };
+                let parts = if u.abs() < 0.5 && (0.0..0.6).contains(&v) {
+                    1.25
+                } else {
+                    1.0
+                };
                 metal.values[y * metal.width + x] += 2.3 * header * rim * parts;
             }
         }
@@ -149,5 +194,9 @@ fn casing(metal: &mut Plane, projection: Projection, centre: Point, half_x: f32,
 }
 
 fn side_sign(lesion: &Lesion) -> f32 {
-    if lesion.side == Some(Side::Left) { 1.0 } else { -1.0 }
+    if lesion.side == Some(Side::Left) {
+        1.0
+    } else {
+        -1.0
+    }
 }

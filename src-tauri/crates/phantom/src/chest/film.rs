@@ -61,7 +61,10 @@ impl Placement {
 
     /// Reference millimetres to pixels.
     pub(crate) fn to_pixel(self, x: f32, y: f32) -> (f32, f32) {
-        let (dx, dy) = (x * self.scale.0 - self.centre.0, y * self.scale.1 - self.centre.1);
+        let (dx, dy) = (
+            x * self.scale.0 - self.centre.0,
+            y * self.scale.1 - self.centre.1,
+        );
         (
             self.half.0 + self.pixels_per_mm * (self.cos * dx - self.sin * dy),
             self.half.1 + self.pixels_per_mm * (self.sin * dx + self.cos * dy),
@@ -70,9 +73,18 @@ impl Placement {
 
     /// Pixels to reference millimetres.
     pub(crate) fn to_body(self, px: f32, py: f32) -> (f32, f32) {
-        let (ex, ey) = ((px - self.half.0) / self.pixels_per_mm, (py - self.half.1) / self.pixels_per_mm);
-        let (dx, dy) = (self.cos * ex + self.sin * ey, -self.sin * ex + self.cos * ey);
-        ((dx + self.centre.0) / self.scale.0, (dy + self.centre.1) / self.scale.1)
+        let (ex, ey) = (
+            (px - self.half.0) / self.pixels_per_mm,
+            (py - self.half.1) / self.pixels_per_mm,
+        );
+        let (dx, dy) = (
+            self.cos * ex + self.sin * ey,
+            -self.sin * ex + self.cos * ey,
+        );
+        (
+            (dx + self.centre.0) / self.scale.0,
+            (dy + self.centre.1) / self.scale.1,
+        )
     }
 
     /// Pixels per reference millimetre, averaged over directions.
@@ -131,13 +143,21 @@ impl Acquisition {
         let portable = view == View::Ap;
         let b = spec.site == Site::B;
         let edge_crop = |rng: &mut rand_chacha::ChaCha8Rng| {
-            if chance(rng, 0.25) { between(rng, 0.0, 0.045) } else { -1.0 }
+            if chance(rng, 0.25) {
+                between(rng, 0.0, 0.045)
+            } else {
+                -1.0
+            }
         };
         let marker = chance(rng, if b { 0.6 } else { 0.45 }).then(|| {
             let left = chance(rng, 0.5);
             Marker {
                 letter: if left { 'L' } else { 'R' },
-                x: if left { between(rng, 0.88, 0.94) } else { between(rng, 0.06, 0.12) },
+                x: if left {
+                    between(rng, 0.88, 0.94)
+                } else {
+                    between(rng, 0.06, 0.12)
+                },
                 y: between(rng, 0.05, 0.16),
             }
         });
@@ -146,16 +166,49 @@ impl Acquisition {
             shift: (between(rng, -9.0, 9.0), between(rng, -10.0, 10.0)),
             zoom: between(rng, 0.94, 1.06),
             scatter: between(rng, 0.26, 0.42) + if portable { 0.14 } else { 0.0 },
-            noise: if b { between(rng, 0.010, 0.024) } else { between(rng, 0.004, 0.010) },
+            noise: if b {
+                between(rng, 0.010, 0.024)
+            } else {
+                between(rng, 0.004, 0.010)
+            },
             focus_mm: between(rng, 0.25, 0.6) + if portable { 0.25 } else { 0.0 },
-            contrast: if b { between(rng, 0.72, 1.25) } else { between(rng, 0.9, 1.2) },
-            gamma: if b { between(rng, 0.85, 1.35) } else { between(rng, 0.85, 1.15) },
-            edge: if b { between(rng, 0.0, 0.35) } else { between(rng, 0.1, 0.6) },
+            contrast: if b {
+                between(rng, 0.72, 1.25)
+            } else {
+                between(rng, 0.9, 1.2)
+            },
+            gamma: if b {
+                between(rng, 0.85, 1.35)
+            } else {
+                between(rng, 0.85, 1.15)
+            },
+            edge: if b {
+                between(rng, 0.0, 0.35)
+            } else {
+                between(rng, 0.1, 0.6)
+            },
             flatten: between(rng, 0.0, 0.3),
-            black: if b { between(rng, 0.02, 0.16) } else { between(rng, 0.01, 0.07) },
-            white: if b { between(rng, 0.84, 1.0) } else { between(rng, 0.88, 0.99) },
-            collimation: [edge_crop(rng), edge_crop(rng), edge_crop(rng), edge_crop(rng)],
-            marker: if rng.random::<bool>() || view.is_frontal() { marker } else { None },
+            black: if b {
+                between(rng, 0.02, 0.16)
+            } else {
+                between(rng, 0.01, 0.07)
+            },
+            white: if b {
+                between(rng, 0.84, 1.0)
+            } else {
+                between(rng, 0.88, 0.99)
+            },
+            collimation: [
+                edge_crop(rng),
+                edge_crop(rng),
+                edge_crop(rng),
+                edge_crop(rng),
+            ],
+            marker: if rng.random::<bool>() || view.is_frontal() {
+                marker
+            } else {
+                None
+            },
             key: mix(spec.seed ^ (0xF11A << 8) ^ view as u64),
         }
     }
@@ -166,7 +219,11 @@ impl Acquisition {
         let (width, height) = (soft.width, soft.height);
         let per_mm = 1.0 / spacing_mm;
         let mut dose = soft.clone();
-        for (d, (b, m)) in dose.values.iter_mut().zip(bone.values.iter().zip(&metal.values)) {
+        for (d, (b, m)) in dose
+            .values
+            .iter_mut()
+            .zip(bone.values.iter().zip(&metal.values))
+        {
             *d = (-(SOFT * *d + BONE * *b + METAL * m.min(6.0))).exp();
         }
         let mut scattered = soft;
@@ -209,7 +266,12 @@ impl Acquisition {
             let open = self.open_at(fx, fy);
             values.push(((curved * open).clamp(0.0, 1.0) * 4095.0).round() as u16);
         }
-        Radiograph { width, height, values, spacing_mm }
+        Radiograph {
+            width,
+            height,
+            values,
+            spacing_mm,
+        }
     }
 
     /// The densities that become dark and bright: percentiles of the body.
@@ -243,7 +305,9 @@ impl Acquisition {
         let raw = 1.0 / (1.0 + (-slope * (t - mid)).exp());
         let lift = |x: f32| 1.0 / (1.0 + (-slope * (x - mid)).exp());
         let (floor, ceiling) = (lift(-0.22), lift(1.06));
-        let unit = ((raw - floor) / (ceiling - floor)).clamp(0.0, 1.0).powf(self.gamma);
+        let unit = ((raw - floor) / (ceiling - floor))
+            .clamp(0.0, 1.0)
+            .powf(self.gamma);
         let toe = smoothstep(-0.6, -0.05, t);
         (self.black * toe + (self.white - self.black * toe) * unit).clamp(0.0, 1.0)
     }
@@ -251,20 +315,39 @@ impl Acquisition {
     /// 1 within the collimated field, 0 outside.
     fn open_at(&self, fx: f32, fy: f32) -> f32 {
         let [left, right, top, bottom] = self.collimation;
-        let soft = |edge: f32, d: f32| if edge < 0.0 { 1.0 } else { smoothstep(edge - 0.004, edge + 0.004, d) };
+        let soft = |edge: f32, d: f32| {
+            if edge < 0.0 {
+                1.0
+            } else {
+                smoothstep(edge - 0.004, edge + 0.004, d)
+            }
+        };
         soft(left, fx) * soft(right, 1.0 - fx) * soft(top, fy) * soft(bottom, 1.0 - fy)
     }
 }
 
 /// Draws the side marker into the metal of a film.
 pub(crate) fn draw_marker(acquisition: &Acquisition, metal: &mut Plane) {
-    let Some(marker) = acquisition.marker else { return };
+    let Some(marker) = acquisition.marker else {
+        return;
+    };
     let size = 0.030 * metal.height.max(metal.width) as f32;
-    let (cx, cy) = (marker.x * metal.width as f32, marker.y * metal.height as f32);
+    let (cx, cy) = (
+        marker.x * metal.width as f32,
+        marker.y * metal.height as f32,
+    );
     let strokes: &[&[(f32, f32)]] = match marker.letter {
         'L' => &[&[(-0.5, -1.0), (-0.5, 1.0), (0.6, 1.0)]],
         _ => &[
-            &[(-0.5, 1.0), (-0.5, -1.0), (0.2, -1.0), (0.55, -0.72), (0.55, -0.3), (0.2, 0.0), (-0.5, 0.0)],
+            &[
+                (-0.5, 1.0),
+                (-0.5, -1.0),
+                (0.2, -1.0),
+                (0.55, -0.72),
+                (0.55, -0.3),
+                (0.2, 0.0),
+                (-0.5, 0.0),
+            ],
             &[(0.05, 0.0), (0.6, 1.0)],
         ],
     };
@@ -272,8 +355,18 @@ pub(crate) fn draw_marker(acquisition: &Acquisition, metal: &mut Plane) {
     for line in strokes {
         let knots: Vec<Knot> = line
             .iter()
-            .map(|&(x, y)| Knot { x: cx + size * x, y: cy + size * y, radius: 0.19 * size, weight: 1.0 })
+            .map(|&(x, y)| Knot {
+                x: cx + size * x,
+                y: cy + size * y,
+                radius: 0.19 * size,
+                weight: 1.0,
+            })
             .collect();
-        metal.add_tube(&knots, Fill::Solid, 6.0 / (0.19 * size).max(0.3), &mut scratch);
+        metal.add_tube(
+            &knots,
+            Fill::Solid,
+            6.0 / (0.19 * size).max(0.3),
+            &mut scratch,
+        );
     }
 }

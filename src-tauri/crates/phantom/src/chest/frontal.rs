@@ -54,7 +54,10 @@ pub(crate) fn project(
 ) -> Paths {
     let profiles = Profiles::of(body);
     let texture = Texture::new(&mut stream(spec.seed, Purpose::Texture));
-    let projection = Projection { placement, view: View::Pa };
+    let projection = Projection {
+        placement,
+        view: View::Pa,
+    };
     let mut scratch = Plane::new(width, height);
     let mut soft = Plane::new(width, height);
     let mut bone = Plane::new(width, height);
@@ -66,17 +69,34 @@ pub(crate) fn project(
     draw_arms(body, projection, &mut arms, &mut scratch);
     let unit = placement.unit();
     for tube in body.vessels(spec.seed) {
-        let knots: Vec<Knot> = tube.points.iter().map(|&(p, r)| projection.knot(p, r, 1.0)).collect();
+        let knots: Vec<Knot> = tube
+            .points
+            .iter()
+            .map(|&(p, r)| projection.knot(p, r, 1.0))
+            .collect();
         if knots[0].radius > 0.14 {
-            stroke(&mut vessels, &mut scratch, projection, &knots, Fill::Solid, 1.0);
+            stroke(
+                &mut vessels,
+                &mut scratch,
+                projection,
+                &knots,
+                Fill::Solid,
+                1.0,
+            );
         }
     }
     let blobs: Vec<Blob> = body
         .lung_lesions(spec, Finding::Consolidation)
-        .map(|(lesion, sign, centre)| Blob { lesion: *lesion, sign, centre })
+        .map(|(lesion, sign, centre)| Blob {
+            lesion: *lesion,
+            sign,
+            centre,
+        })
         .collect();
-    let nodules: Vec<(Lesion, Point)> =
-        body.lung_lesions(spec, Finding::Nodule).map(|(l, _, p)| (*l, p)).collect();
+    let nodules: Vec<(Lesion, Point)> = body
+        .lung_lesions(spec, Finding::Nodule)
+        .map(|(l, _, p)| (*l, p))
+        .collect();
     let fluid = spec.lesion(Finding::PleuralEffusion);
     let air = spec.lesion(Finding::Pneumothorax);
     let line_half = (0.55f32).max(0.45 / unit);
@@ -91,7 +111,11 @@ pub(crate) fn project(
             let ax = x.abs();
 
             let u = ax / outer;
-            let trunk = if u < 1.0 { 2.0 * outer_depth * (1.0 - u * u * (0.35 + 0.65 * u)).sqrt() } else { 0.0 };
+            let trunk = if u < 1.0 {
+                2.0 * outer_depth * (1.0 - u * u * (0.35 + 0.65 * u)).sqrt()
+            } else {
+                0.0
+            };
             let arm = arms.values[i];
             let mut tissue = trunk.max(arm) + 0.2 * trunk.min(arm);
 
@@ -110,7 +134,8 @@ pub(crate) fn project(
                     let q = (ax / medial).powi(4);
                     lung_depth *= 1.0 - (1.0 - q).sqrt();
                 }
-                lung_depth = (lung_depth - body.heart.depth_at(x, y) - great_vessels(body, x, y)).max(0.0);
+                lung_depth =
+                    (lung_depth - body.heart.depth_at(x, y) - great_vessels(body, x, y)).max(0.0);
             }
             if lung_depth > 0.0 {
                 let mottle = texture.fractal(x, y, 21.0, 3, 0.62);
@@ -135,13 +160,22 @@ pub(crate) fn project(
                     air_share = inside * (air_share - 0.05) + (1.0 - inside);
                     let near = (edge / (1.6 * line_half)).powi(2);
                     if near < 4.0 && lung_depth > 12.0 {
-                        tissue += (7.0 + 8.0 * lesion.conspicuity) * (-near).exp() * (0.55 / line_half).min(1.0).max(0.55);
+                        tissue += (7.0 + 8.0 * lesion.conspicuity)
+                            * (-near).exp()
+                            * (0.55 / line_half).min(1.0).max(0.55);
                     }
                 }
                 clear *= 1.0 - filled;
                 tissue -= lung_depth * air_share * (1.0 - filled);
                 for (lesion, p) in &nodules {
-                    let filled_by = nodule_chord(lesion, *p, x * body.scale.0, y * body.scale.1, body, &texture);
+                    let filled_by = nodule_chord(
+                        lesion,
+                        *p,
+                        x * body.scale.0,
+                        y * body.scale.1,
+                        body,
+                        &texture,
+                    );
                     tissue += filled_by * (AIR * (1.0 - filled)) / mean_scale;
                 }
                 // The hila: many vessels and airways too small to draw.
@@ -154,13 +188,16 @@ pub(crate) fn project(
 
             tissue += breast(body, ax, y);
             tissue -= below_diaphragm_gas(body, &texture, x, y, outer_depth);
-            tissue += 1.6 * texture.fractal(x + 900.0, y + 70.0, 30.0, 2, 0.6) * smoothstep(0.0, 30.0, tissue);
+            tissue += 1.6
+                * texture.fractal(x + 900.0, y + 70.0, 30.0, 2, 0.6)
+                * smoothstep(0.0, 30.0, tissue);
             soft.values[i] = tissue.max(0.0);
         }
     }
     for (i, &l) in lung.values.iter().enumerate() {
         if l > 0.0 {
-            soft.values[i] += body.vessel_gain * vessels.values[i].min(16.0) * smoothstep(0.0, 70.0, l) * 0.85;
+            soft.values[i] +=
+                body.vessel_gain * vessels.values[i].min(16.0) * smoothstep(0.0, 70.0, l) * 0.85;
         }
     }
     airways(body, projection, &mut soft, &mut scratch);
@@ -178,7 +215,11 @@ pub(crate) fn project(
 fn draw_arms(body: &Body, projection: Projection, arms: &mut Plane, scratch: &mut Plane) {
     let out = body.arms_out;
     for sign in [-1.0f32, 1.0] {
-        let at = |x: f32, y: f32| Point { x: sign * x, y, z: 0.0 };
+        let at = |x: f32, y: f32| Point {
+            x: sign * x,
+            y,
+            z: 0.0,
+        };
         let w = 0.4 * body.wall;
         let knots = [
             projection.knot(at(160.0, 16.0), 40.0 + w, 1.0),
@@ -195,7 +236,11 @@ fn great_vessels(body: &Body, x: f32, y: f32) -> f32 {
     let (kx, ky, kr) = body.knob;
     let ball = |cx: f32, cy: f32, r: f32, stretch: f32| {
         let d2 = (x - cx) * (x - cx) + (y - cy) * (y - cy);
-        if d2 < r * r { 2.0 * stretch * (r * r - d2).sqrt() } else { 0.0 }
+        if d2 < r * r {
+            2.0 * stretch * (r * r - d2).sqrt()
+        } else {
+            0.0
+        }
     };
     let mut depth = ball(kx, ky, kr, 2.4) + ball(30.0, 94.0, 15.0, 1.6);
     if y > ky {
@@ -242,7 +287,8 @@ fn nodule_chord(lesion: &Lesion, p: Point, x: f32, y: f32, body: &Body, texture:
         return 0.0;
     }
     let angle = dy.atan2(dx);
-    let wobble = 1.0 + 0.09 * texture.octave(2.0 + 1.6 * angle.cos() + p.x, 2.0 + 1.6 * angle.sin() + p.y);
+    let wobble =
+        1.0 + 0.09 * texture.octave(2.0 + 1.6 * angle.cos() + p.x, 2.0 + 1.6 * angle.sin() + p.y);
     let r2 = radius * radius * wobble * wobble;
     let chord = if d2 < r2 { 2.0 * (r2 - d2).sqrt() } else { 0.0 };
     // Small nodules are denser (and lie in thinner lung), so that 14 mm can be seen.
@@ -286,7 +332,11 @@ fn breast(body: &Body, ax: f32, y: f32) -> f32 {
         return 0.0;
     }
     let s = 1.0 - rho2;
-    let profile = if dy > 0.0 { s.sqrt() * 0.85 + 0.15 * s } else { s };
+    let profile = if dy > 0.0 {
+        s.sqrt() * 0.85 + 0.15 * s
+    } else {
+        s
+    };
     46.0 * body.breast * profile
 }
 
@@ -316,18 +366,35 @@ fn below_diaphragm_gas(body: &Body, texture: &Texture, x: f32, y: f32, outer_dep
 
 /// The trachea and the main bronchi: air that soft tissue loses.
 fn airways(body: &Body, projection: Projection, soft: &mut Plane, scratch: &mut Plane) {
-    let at = |x: f32, y: f32| Point { x: x - 0.4 * body.curve, y, z: 0.0 };
-    let trachea: Vec<Knot> = bones::smooth(&[at(0.0, -150.0), at(0.0, -60.0), at(-0.5, 10.0), at(-3.0, 60.0), at(-1.0, 88.0)], 5)
-        .iter()
-        .map(|&p| projection.knot(p, 8.4, 1.0))
-        .collect();
+    let at = |x: f32, y: f32| Point {
+        x: x - 0.4 * body.curve,
+        y,
+        z: 0.0,
+    };
+    let trachea: Vec<Knot> = bones::smooth(
+        &[
+            at(0.0, -150.0),
+            at(0.0, -60.0),
+            at(-0.5, 10.0),
+            at(-3.0, 60.0),
+            at(-1.0, 88.0),
+        ],
+        5,
+    )
+    .iter()
+    .map(|&p| projection.knot(p, 8.4, 1.0))
+    .collect();
     stroke(soft, scratch, projection, &trachea, Fill::Solid, -0.95);
     for (sign, end) in [(-1.0f32, (27.0, 112.0)), (1.0, (36.0, 110.0))] {
-        let bronchus: Vec<Knot> = [at(-1.0, 84.0), at(sign * 0.5 * end.0, 97.0), at(sign * end.0, end.1)]
-            .iter()
-            .zip([7.0f32, 6.2, 4.5])
-            .map(|(&p, r)| projection.knot(p, r, 0.8))
-            .collect();
+        let bronchus: Vec<Knot> = [
+            at(-1.0, 84.0),
+            at(sign * 0.5 * end.0, 97.0),
+            at(sign * end.0, end.1),
+        ]
+        .iter()
+        .zip([7.0f32, 6.2, 4.5])
+        .map(|(&p, r)| projection.knot(p, r, 0.8))
+        .collect();
         stroke(soft, scratch, projection, &bronchus, Fill::Solid, -0.7);
     }
 }

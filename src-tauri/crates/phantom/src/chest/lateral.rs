@@ -22,7 +22,10 @@ pub(crate) fn project(
     (width, height): (usize, usize),
 ) -> Paths {
     let texture = Texture::new(&mut stream(spec.seed, Purpose::Texture));
-    let projection = Projection { placement, view: View::Lateral };
+    let projection = Projection {
+        placement,
+        view: View::Lateral,
+    };
     let mut scratch = Plane::new(width, height);
     let mut soft = Plane::new(width, height);
     let mut bone = Plane::new(width, height);
@@ -30,15 +33,31 @@ pub(crate) fn project(
     let mut lung = Plane::new(width, height);
     let mut vessels = Plane::new(width, height);
     for tube in body.vessels(spec.seed) {
-        let knots: Vec<Knot> = tube.points.iter().map(|&(p, r)| projection.knot(p, r, 1.0)).collect();
+        let knots: Vec<Knot> = tube
+            .points
+            .iter()
+            .map(|&(p, r)| projection.knot(p, r, 1.0))
+            .collect();
         if knots[0].radius > 0.14 {
-            stroke(&mut vessels, &mut scratch, projection, &knots, Fill::Solid, 0.8);
+            stroke(
+                &mut vessels,
+                &mut scratch,
+                projection,
+                &knots,
+                Fill::Solid,
+                0.8,
+            );
         }
     }
     let rows: Vec<[f32; 4]> = (0..760)
         .map(|i| {
             let y = i as f32 - 220.0;
-            [body.inner_half_width(y), body.inner_half_depth(y), body.outer_half_width(y), body.outer_half_depth(y)]
+            [
+                body.inner_half_width(y),
+                body.inner_half_depth(y),
+                body.outer_half_width(y),
+                body.outer_half_depth(y),
+            ]
         })
         .collect();
     let nodules: Vec<_> = body.lung_lesions(spec, Finding::Nodule).collect();
@@ -60,19 +79,26 @@ pub(crate) fn project(
             let u = (z / if z < 0.0 { outer_d + 10.0 } else { outer_d }).abs();
             let arm_lift = smoothstep(30.0, -30.0, y) * 0.0;
             let mut tissue = if u < 1.0 {
-                2.0 * outer_w.min(172.0) * 0.80 * (1.0 - u * u * (0.3 + 0.7 * u)).sqrt() * (1.0 + arm_lift)
+                2.0 * outer_w.min(172.0)
+                    * 0.80
+                    * (1.0 - u * u * (0.3 + 0.7 * u)).sqrt()
+                    * (1.0 + arm_lift)
             } else {
                 0.0
             };
             tissue += raised_arms(z, y);
-            bone.values[i] += bones::spine_lateral(SPINE_FRONT - z + 12.0 * (y / 130.0).sin(), y, body.bone);
+            bone.values[i] +=
+                bones::spine_lateral(SPINE_FRONT - z + 12.0 * (y / 130.0).sin(), y, body.bone);
 
             let mut air = 0.0;
             let mut seen = 0.0;
             if z.abs() < inner_d {
                 let v = z.abs() / inner_d;
                 let reach = inner_w * (1.0 - v * v * (0.45 + 0.55 * v)).sqrt();
-                let (hz, hy) = ((z - body.heart.z) / body.heart.half_depth, (y - body.heart.y) / body.heart.half_height);
+                let (hz, hy) = (
+                    (z - body.heart.z) / body.heart.half_depth,
+                    (y - body.heart.y) / body.heart.half_height,
+                );
                 // The heart leans back as it rises.
                 let hz = hz + 0.22 * hy;
                 let rho2 = hz * hz + hy * hy;
@@ -93,7 +119,9 @@ pub(crate) fn project(
                     {
                         let back = ((body.left.z - z) / 105.0).clamp(0.0, 1.0);
                         let front = ((z - body.left.z) / 80.0).clamp(0.0, 1.0);
-                        let top = body.fluid_level(lesion, sign) + 24.0 - 34.0 * back.powi(3) - 14.0 * front.powi(3);
+                        let top = body.fluid_level(lesion, sign) + 24.0
+                            - 34.0 * back.powi(3)
+                            - 14.0 * front.powi(3);
                         filled = smoothstep(top - 6.0, top + 12.0, y) * 0.95;
                     }
                     for (lesion, lesion_sign, p) in &blobs {
@@ -101,7 +129,8 @@ pub(crate) fn project(
                             let radius = lesion.size_mm / 2.0;
                             let d = ((z - p.z).powi(2) + (y - p.y).powi(2)).sqrt() / radius;
                             let fluff = texture.fractal(z + 41.0, y + 13.0, 30.0, 4, 0.6);
-                            let share = (0.62 + 0.35 * lesion.conspicuity) * (1.0 - smoothstep(0.25, 1.3, d + 0.34 * fluff));
+                            let share = (0.62 + 0.35 * lesion.conspicuity)
+                                * (1.0 - smoothstep(0.25, 1.3, d + 0.34 * fluff));
                             filled = filled.max(share);
                         }
                     }
@@ -118,17 +147,23 @@ pub(crate) fn project(
                     let radius = lesion.size_mm / 2.0;
                     let d2 = ((z - p.z) * across).powi(2) + ((y - p.y) * body.scale.1).powi(2);
                     if d2 < radius * radius {
-                        tissue += 2.0 * (radius * radius - d2).sqrt() * AIR
-                            * (1.15 + 0.6 * lesion.conspicuity) * (22.0 / radius).clamp(0.8, 1.9);
+                        tissue += 2.0
+                            * (radius * radius - d2).sqrt()
+                            * AIR
+                            * (1.15 + 0.6 * lesion.conspicuity)
+                            * (22.0 / radius).clamp(0.8, 1.9);
                     }
                 }
                 let hilum = ((z + 4.0) / 19.0).powi(2) + ((y - 110.0) / 25.0).powi(2);
-                tissue += 30.0 * (-hilum).exp() * (1.0 + 0.4 * texture.octave(z * 0.12, y * 0.12)).max(0.0);
+                tissue += 30.0
+                    * (-hilum).exp()
+                    * (1.0 + 0.4 * texture.octave(z * 0.12, y * 0.12)).max(0.0);
                 lung.values[i] = seen;
             }
             tissue += great_vessels(body, z, y);
             if body.breast > 0.0 {
-                let d2 = ((z - 96.0 - 0.2 * body.depth_wall) / 38.0).powi(2) + ((y - body.breast_drop) / 58.0).powi(2);
+                let d2 = ((z - 96.0 - 0.2 * body.depth_wall) / 38.0).powi(2)
+                    + ((y - body.breast_drop) / 58.0).powi(2);
                 if d2 < 1.0 {
                     tissue += 110.0 * body.breast * (1.0 - d2).sqrt();
                 }
@@ -137,7 +172,10 @@ pub(crate) fn project(
             if body.stomach_gas > 0.0 {
                 let d2 = ((z - 20.0) / 34.0).powi(2) + ((y - body.left.top - 24.0) / 14.0).powi(2);
                 if d2 < 1.0 {
-                    tissue -= 70.0 * body.stomach_gas * (1.0 - d2).sqrt() * smoothstep(0.0, 6.0, y - body.left.at(70.0, z));
+                    tissue -= 70.0
+                        * body.stomach_gas
+                        * (1.0 - d2).sqrt()
+                        * smoothstep(0.0, 6.0, y - body.left.at(70.0, z));
                 }
             }
             soft.values[i] = tissue.max(0.0);
@@ -145,7 +183,8 @@ pub(crate) fn project(
     }
     for (i, &l) in lung.values.iter().enumerate() {
         if l > 0.0 {
-            soft.values[i] += body.vessel_gain * vessels.values[i].min(18.0) * smoothstep(0.0, 90.0, l) * 0.9;
+            soft.values[i] +=
+                body.vessel_gain * vessels.values[i].min(18.0) * smoothstep(0.0, 90.0, l) * 0.9;
         }
     }
     trachea(projection, &mut soft, &mut scratch);
@@ -184,20 +223,46 @@ fn great_vessels(body: &Body, z: f32, y: f32) -> f32 {
 
 fn trachea(projection: Projection, soft: &mut Plane, scratch: &mut Plane) {
     let at = |z: f32, y: f32| Point { x: 0.0, y, z };
-    let knots: Vec<Knot> = smooth(&[at(14.0, -140.0), at(10.0, -60.0), at(0.0, 10.0), at(-14.0, 70.0), at(-18.0, 98.0)], 5)
-        .iter()
-        .map(|&p| projection.knot(p, 8.2, 1.0))
-        .collect();
+    let knots: Vec<Knot> = smooth(
+        &[
+            at(14.0, -140.0),
+            at(10.0, -60.0),
+            at(0.0, 10.0),
+            at(-14.0, 70.0),
+            at(-18.0, 98.0),
+        ],
+        5,
+    )
+    .iter()
+    .map(|&p| projection.knot(p, 8.2, 1.0))
+    .collect();
     stroke(soft, scratch, projection, &knots, Fill::Solid, -1.1);
 }
 
 fn sternum(body: &Body, projection: Projection, bone: &mut Plane, scratch: &mut Plane) {
     let at = |z: f32, y: f32| Point { x: 0.0, y, z };
     let front = body.inner_half_depth(120.0);
-    let knots: Vec<Knot> =
-        smooth(&[at(front * 0.62, 26.0), at(front * 0.80, 48.0), at(front + 5.0, 110.0), at(front + 5.0, 165.0)], 6)
-            .iter()
-            .map(|&p| projection.knot(p, 5.2, 1.0))
-            .collect();
-    stroke(bone, scratch, projection, &knots, Fill::Shell { wall: 0.3, core: 0.5 }, 0.9 * body.bone);
+    let knots: Vec<Knot> = smooth(
+        &[
+            at(front * 0.62, 26.0),
+            at(front * 0.80, 48.0),
+            at(front + 5.0, 110.0),
+            at(front + 5.0, 165.0),
+        ],
+        6,
+    )
+    .iter()
+    .map(|&p| projection.knot(p, 5.2, 1.0))
+    .collect();
+    stroke(
+        bone,
+        scratch,
+        projection,
+        &knots,
+        Fill::Shell {
+            wall: 0.3,
+            core: 0.5,
+        },
+        0.9 * body.bone,
+    );
 }

@@ -32,7 +32,10 @@ pub fn render_chest(spec: &Spec, view: View, width: usize, height: usize) -> Rad
 pub fn film_size(spec: &Spec, view: View, short_side: usize) -> (usize, usize) {
     let (width, height) = field(&Body::of(spec), view);
     let scale = short_side as f32 / width.min(height);
-    ((width * scale).round() as usize, (height * scale).round() as usize)
+    (
+        (width * scale).round() as usize,
+        (height * scale).round() as usize,
+    )
 }
 
 /// The placement that [`render_chest`] uses, for boxes.
@@ -53,7 +56,12 @@ fn field(body: &Body, view: View) -> (f32, f32) {
     (width, height)
 }
 
-fn placement(body: &Body, acquisition: &Acquisition, view: View, size: (usize, usize)) -> Placement {
+fn placement(
+    body: &Body,
+    acquisition: &Acquisition,
+    view: View,
+    size: (usize, usize),
+) -> Placement {
     let (width, height) = field(body, view);
     let across = match view {
         View::Lateral => body.scale.2,
@@ -61,7 +69,10 @@ fn placement(body: &Body, acquisition: &Acquisition, view: View, size: (usize, u
     };
     Placement::new(
         (width * acquisition.zoom, height * acquisition.zoom),
-        (acquisition.shift.0, acquisition.shift.1 + 0.5 * (anatomy::RIGHT_DOME + 44.0) * body.scale.1),
+        (
+            acquisition.shift.0,
+            acquisition.shift.1 + 0.5 * (anatomy::RIGHT_DOME + 44.0) * body.scale.1,
+        ),
         (across, body.scale.1),
         acquisition.angle,
         size,
