@@ -19,6 +19,9 @@ struct Planes {
 /// Planes of one image that a task takes at least.
 const PLANES_A_TASK: usize = 8;
 
+/// Floats that are summed in f32 before the sum goes on in f64.
+const RUN: usize = 512;
+
 impl Planes {
     /// The runs of channel `c`, one for each image.
     fn runs<'a>(self, x: &'a [f32], c: usize) -> impl Iterator<Item = &'a [f32]> {
@@ -90,7 +93,7 @@ fn statistics(x: &[f32], planes: Planes) -> (Vec<f32>, Vec<f32>) {
         .map(|c| {
             let (mut count, mut mean, mut squares) = (0.0f64, 0.0f64, 0.0f64);
             for run in planes.runs(x, c) {
-                for part in run.chunks(4096) {
+                for part in run.chunks(RUN) {
                     let (part_mean, part_squares) = moments(part);
                     let part_count = part.len() as f64;
                     let delta = f64::from(part_mean) - mean;
@@ -132,8 +135,8 @@ fn channel_sums(
         .map(|c| {
             let runs = planes.runs(x, c).zip(planes.runs(dy, c));
             runs.fold((0.0, 0.0), |(a, b), (x, dy)| {
-                x.chunks(4096)
-                    .zip(dy.chunks(4096))
+                x.chunks(RUN)
+                    .zip(dy.chunks(RUN))
                     .fold((a, b), |(a, b), (x, dy)| {
                         let (sum, product) =
                             gradient_sums(x, dy, mean[c], scale[c], shift[c], relu);
