@@ -90,7 +90,7 @@ impl Body {
         let age = (patient.age as f32 - 20.0) / 70.0;
         let portable = spec.views.contains(&crate::spec::View::Ap);
         let width = if female { 0.90 } else { 1.0 };
-        let height = if female { 0.95 } else { 1.05 };
+        let height = if female { 0.99 } else { 1.09 };
         let breath = if portable {
             between(rng, 0.80, 0.95)
         } else {
@@ -120,9 +120,9 @@ impl Body {
             left,
             heart,
             knob: (
-                between(rng, 22.0, 29.0),
-                between(rng, 56.0, 68.0),
-                between(rng, 14.0, 17.0) + 7.0 * age.max(0.0),
+                between(rng, 15.0, 20.0) + 6.0 * age.max(0.0),
+                between(rng, 58.0, 70.0),
+                between(rng, 16.0, 19.0) + 5.0 * age.max(0.0),
             ),
             wall: 24.0 + 13.0 * heavy + if female { 0.0 } else { 3.0 },
             depth_wall: 40.0 + 26.0 * heavy,
@@ -136,7 +136,7 @@ impl Body {
             rib_start: between(rng, -8.0, 2.0),
             rib_pitch: between(rng, 22.2, 24.6),
             bone: between(rng, 0.75, 1.1) * (1.0 - 0.25 * age),
-            stomach_gas: if chance(rng, 0.75) {
+            stomach_gas: if chance(rng, 0.5) {
                 between(rng, 0.3, 1.0)
             } else {
                 0.0
@@ -174,12 +174,12 @@ impl Body {
             * interpolate(
                 &[
                     (-40.0, 36.0),
-                    (0.0, 34.0),
-                    (35.0, 31.0),
-                    (60.0, 27.0),
-                    (95.0, 28.0),
-                    (140.0, 31.0),
-                    (230.0, 34.0),
+(0.0, 33.0),
+(35.0, 31.0),
+(60.0, 28.0),
+(95.0, 28.0),
+(140.0, 29.0),
+(230.0, 31.0),
                 ],
                 y,
             )
@@ -443,7 +443,7 @@ fn cage(y: f32) -> f32 {
         return 1.0 - 0.12 * over * over;
     }
     let u: f32 = (widest - y) / widest;
-    (1.0 - u.powf(2.5)).powf(0.44)
+    (1.0 - u.powf(2.25)).powf(0.53)
 }
 
 impl Heart {
@@ -459,10 +459,10 @@ impl Heart {
             (150.0, 0.87),
             (180.0, 0.88),
             (212.0, 0.94),
-            (240.0, 0.88),
-            (270.0, 0.80),
-            (300.0, 0.90),
-            (325.0, 1.05),
+            (240.0, 0.93),
+            (270.0, 0.94),
+            (300.0, 1.03),
+            (325.0, 1.08),
             (340.0, 1.05),
             (360.0, 0.95),
         ];
@@ -493,13 +493,13 @@ impl Heart {
         let stretch_x = width / (left + right);
         let x = width * left_share - left * stretch_x;
         let stretch_y = (0.62 * stretch_x + 22.0) * between(rng, 0.95, 1.05);
-        let y = right_dome + 10.0 - 0.80 * stretch_y;
+        let y = right_dome + 12.0 - 0.66 * stretch_y;
         let grown = (ratio - 0.44).max(0.0);
         Self {
             x,
             y,
             z: 22.0,
-            half_depth: 46.0 * (1.0 + 2.4 * grown),
+            half_depth: 66.0 * (1.0 + 1.6 * grown),
             half_height: stretch_y,
             contour,
             stretch_x,

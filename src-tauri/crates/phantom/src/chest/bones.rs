@@ -92,7 +92,7 @@ pub(crate) fn ribs(body: &Body, bone: &mut Plane, scratch: &mut Plane, projectio
                     ((a.x - b.x).powi(2) + (a.y - b.y).powi(2) + (a.z - b.z).powi(2)).sqrt();
                 // A rib seen along its course is crossed for longer.
                 let slant =
-                    (length * projection.placement.unit() / moved.max(1e-3)).clamp(1.0, 1.9);
+                    (length * projection.placement.unit() / moved.max(1e-3)).clamp(1.0, 1.35);
                 let mut p = p;
                 if lateral {
                     p.y += sign * 3.0;
@@ -100,7 +100,7 @@ pub(crate) fn ribs(body: &Body, bone: &mut Plane, scratch: &mut Plane, projectio
                 }
                 knots.push(projection.knot(p, radius, weight.max(0.0) * slant));
             }
-            let gain = body.bone * if lateral { 0.42 } else { 0.62 };
+            let gain = body.bone * if number < 3 { 0.72 } else { 1.0 } * if lateral { 0.5 } else { 1.05 };
             stroke(
                 bone,
                 scratch,
@@ -255,11 +255,8 @@ pub(crate) fn shoulders(
             scratch,
             projection,
             &head,
-            Fill::Shell {
-                wall: 0.08,
-                core: 0.25,
-            },
-            0.95 * body.bone,
+            Fill::Solid,
+            0.2 * body.bone,
         );
         let shaft = border(
             &[

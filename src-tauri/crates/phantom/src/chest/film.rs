@@ -165,7 +165,7 @@ impl Acquisition {
             angle: between(rng, -0.035, 0.035) * if portable { 1.8 } else { 1.0 },
             shift: (between(rng, -9.0, 9.0), between(rng, -10.0, 10.0)),
             zoom: between(rng, 0.94, 1.06),
-            scatter: between(rng, 0.26, 0.42) + if portable { 0.14 } else { 0.0 },
+            scatter: between(rng, 0.38, 0.60) + if portable { 0.14 } else { 0.0 },
             noise: if b {
                 between(rng, 0.010, 0.024)
             } else {
@@ -187,7 +187,7 @@ impl Acquisition {
             } else {
                 between(rng, 0.1, 0.6)
             },
-            flatten: between(rng, 0.0, 0.3),
+            flatten: between(rng, 0.1, 0.5),
             black: if b {
                 between(rng, 0.02, 0.16)
             } else {
@@ -300,11 +300,11 @@ impl Acquisition {
 
     /// The characteristic curve: 0 is the darkest lung, 1 the densest body.
     fn curve(&self, t: f32) -> f32 {
-        let slope = 4.4 * self.contrast;
-        let mid = 0.47;
+        let slope = 3.9 * self.contrast;
+        let mid = 0.53;
         let raw = 1.0 / (1.0 + (-slope * (t - mid)).exp());
         let lift = |x: f32| 1.0 / (1.0 + (-slope * (x - mid)).exp());
-        let (floor, ceiling) = (lift(-0.22), lift(1.06));
+        let (floor, ceiling) = (lift(-0.22), lift(1.12));
         let unit = ((raw - floor) / (ceiling - floor))
             .clamp(0.0, 1.0)
             .powf(self.gamma);

@@ -131,8 +131,8 @@ pub(crate) fn project(
             }
             if lung_depth > 0.0 {
                 if ax < medial {
-                    let q = (ax / medial).powi(4);
-                    lung_depth *= 1.0 - (1.0 - q).sqrt();
+                    let q = (ax / medial).powi(2);
+                    lung_depth *= 1.0 - (1.0 - q).powf(0.7);
                 }
                 lung_depth =
                     (lung_depth - body.heart.depth_at(x, y) - great_vessels(body, x, y)).max(0.0);
@@ -182,7 +182,7 @@ pub(crate) fn project(
                 let hilum_y = if sign < 0.0 { 116.0 } else { 107.0 };
                 let d2 = ((ax - 36.0) / 17.0).powi(2) + ((y - hilum_y) / 25.0).powi(2);
                 let hilum = (-d2).exp() * (1.0 + 0.45 * texture.octave(x * 0.13, y * 0.13));
-                tissue += clear * (lung_depth * 0.4).min(22.0) * hilum.max(0.0);
+                tissue += clear * (lung_depth * 0.45).min(34.0) * hilum.max(0.0);
                 lung.values[i] = lung_depth * clear;
             }
 
@@ -197,7 +197,7 @@ pub(crate) fn project(
     for (i, &l) in lung.values.iter().enumerate() {
         if l > 0.0 {
             soft.values[i] +=
-                body.vessel_gain * vessels.values[i].min(16.0) * smoothstep(0.0, 70.0, l) * 0.85;
+                1.35 * body.vessel_gain * vessels.values[i].min(16.0) * smoothstep(0.0, 70.0, l) * 0.85;
         }
     }
     airways(body, projection, &mut soft, &mut scratch);
@@ -242,7 +242,7 @@ fn great_vessels(body: &Body, x: f32, y: f32) -> f32 {
             0.0
         }
     };
-    let mut depth = ball(kx, ky, kr, 2.4) + ball(30.0, 94.0, 15.0, 1.6);
+    let mut depth = ball(kx, ky, kr, 2.6) + ball(17.0, 96.0, 21.0, 2.0);
     if y > ky {
         let ax = 22.0 - 0.02 * (y - ky);
         let d = x - ax;
