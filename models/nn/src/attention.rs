@@ -75,8 +75,15 @@ impl MultiHeadAttention {
     /// - `x`: `[b, n, dim]`, f32
     /// - returns `[b, n, dim]`
     pub fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
-        let (q, k, v) = self.project(x)?;
-        let mixed = kernels::attention(&q, &k, &v, self.heads, mask, self.scale)?; // [b, n, dim]
+        let mixed = match &self.inputs {
+            Inputs::Split { q, k, v } => {
+                let (q, k, v) = (q.forward(x)?, k.forward(x)?, v.forward(x)?); // [b, n, dim]
+                kernels::attention(&q, &k, &v, self.heads, mask, self.scale)?
+            }
+            Inputs::Packed(qkv) => {
+                kernels::packed_attention(&qkv.forward(x)?, self.heads, mask, self.scale)?
+            }
+        }; // [b, n, dim]
         self.out.forward(&mixed)
     }
 

@@ -128,21 +128,14 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
         let reason = format!("{n} rows of logits, targets {:?}", targets.shape());
         return Err(NnError::argument("cross-entropy", reason));
     }
-    let highest = targets
+    let targets = targets
         .to_dtype(candle_core::DType::I64)?
-        .max(0)?
-        .to_scalar::<i64>()?;
-    let lowest = targets
-        .to_dtype(candle_core::DType::I64)?
-        .min(0)?
-        .to_scalar::<i64>()?;
-    if lowest < 0 || highest >= classes as i64 {
-        let reason = format!("targets {lowest}..={highest} with {classes} classes");
+        .to_vec1::<i64>()?;
+    if let Some(target) = targets.iter().find(|&&t| t < 0 || t >= classes as i64) {
+        let reason = format!("target {target} with {classes} classes");
         return Err(NnError::argument("cross-entropy", reason));
     }
-    let log_p = log_softmax_last(logits)?;
-    let picked = log_p.gather(&targets.contiguous()?.unsqueeze(1)?, 1)?; // [n, 1]
-    Ok(picked.mean_all()?.neg()?)
+    kernels::cross_entropy(logits, &targets)
 }
 
 /// Scaled dot-product attention.
@@ -171,10 +164,13 @@ pub fn attention_with_weights(
     let scores = (q.contiguous()?.matmul(&k_t)? * scale)?; // [b, heads, n, m]
     let scores = match mask {
         Mask::None => scores,
-        Mask::Causal => {
-            scores.broadcast_add(&kernels::causal_mask(q.dim(2)?, k.dim(2)?, q.device())?)?
-        }
-        Mask::Additive(mask) => scores.broadcast_add(&mask.detach())?,
+        Mask::Causal => scores.broadcast_add(&kernels::causal_mask(
+            q.dim(2)?,
+            k.dim(2)?,
+            q.dtype(),
+            q.device(),
+        )?)?,
+        Mask::Additive(mask) => scores.broadcast_add(&mask.detach().to_dtype(q.dtype())?)?,
     };
     let weights = softmax_last(&scores)?;
     Ok((weights.matmul(&v.contiguous()?)?, weights))

@@ -1,7 +1,7 @@
 //! The operations composed from differentiable tensor operations: what runs on accelerators and in other types than f32,
 //! and what the fused kernels are tested against.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 use crate::batch_norm::Follow;
 use crate::{Activation, Mask, Result, ops};
@@ -137,7 +137,7 @@ pub(crate) fn attention(
 }
 
 /// `[n, m]`: zero where a query may look, minus infinity after it; the last query sees the last position.
-pub(crate) fn causal_mask(n: usize, m: usize, device: &Device) -> Result<Tensor> {
+pub(crate) fn causal_mask(n: usize, m: usize, dtype: DType, device: &Device) -> Result<Tensor> {
     let mask: Vec<f32> = (0..n)
         .flat_map(|i| {
             (0..m).map(move |j| {
@@ -149,5 +149,13 @@ pub(crate) fn causal_mask(n: usize, m: usize, device: &Device) -> Result<Tensor>
             })
         })
         .collect();
-    Ok(Tensor::from_vec(mask, (n, m), device)?)
+    Ok(Tensor::from_vec(mask, (n, m), device)?.to_dtype(dtype)?)
+}
+
+pub(crate) fn cross_entropy(logits: &Tensor, targets: &[i64]) -> Result<Tensor> {
+    let targets = Tensor::new(targets, logits.device())?.unsqueeze(1)?; // [n, 1]
+    Ok(log_softmax(logits)?
+        .gather(&targets, 1)?
+        .mean_all()?
+        .neg()?)
 }

@@ -5,12 +5,16 @@ use candle_core::Tensor;
 use crate::batch_norm::Follow;
 use crate::{Activation, Mask, Result};
 
+mod attention;
 mod batch_norm;
 mod composed;
 mod conv;
+mod elementwise;
 mod fused;
+mod linear;
 mod math;
 mod pool;
+mod rows;
 mod simd;
 #[cfg(test)]
 mod tests;
@@ -19,26 +23,45 @@ pub(crate) use composed::causal_mask;
 
 /// `x Wᵀ + b` over the last axis.
 pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let fusible = fused::fusible(&[x, weight]) && bias.is_none_or(|bias| fused::fusible(&[bias]));
+    if fusible && x.elem_count() > 0 {
+        return linear::linear(x, weight, bias);
+    }
     composed::linear(x, weight, bias)
 }
 
 pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
+    if fused::fusible(&[x]) {
+        return rows::softmax(x);
+    }
     composed::softmax(x)
 }
 
 pub(crate) fn log_softmax(x: &Tensor) -> Result<Tensor> {
+    if fused::fusible(&[x]) {
+        return rows::log_softmax(x);
+    }
     composed::log_softmax(x)
 }
 
 pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    if fused::fusible(&[x, weight, bias]) {
+        return rows::layer_norm(x, weight, bias, eps);
+    }
     composed::layer_norm(x, weight, bias, eps)
 }
 
 pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
+    if fused::fusible(&[x]) {
+        return elementwise::activation(x, function);
+    }
     composed::activation(x, function)
 }
 
 pub(crate) fn l2_normalise(x: &Tensor) -> Result<Tensor> {
+    if fused::fusible(&[x]) {
+        return rows::l2_normalise(x);
+    }
     composed::l2_normalise(x)
 }
 
@@ -92,5 +115,31 @@ pub(crate) fn attention(
     mask: &Mask,
     scale: f64,
 ) -> Result<Tensor> {
+    if fused::fusible(&[q, k, v]) {
+        return attention::attention(q, k, v, heads, mask, scale);
+    }
     composed::attention(q, k, v, heads, mask, scale)
+}
+
+/// [`attention`] of a `[b, n, 3·heads·d]` tensor that holds queries, keys and values side by side.
+pub(crate) fn packed_attention(
+    qkv: &Tensor,
+    heads: usize,
+    mask: &Mask,
+    scale: f64,
+) -> Result<Tensor> {
+    if fused::fusible(&[qkv]) {
+        return attention::packed_attention(qkv, heads, mask, scale);
+    }
+    let dim = qkv.dim(2)? / 3;
+    let part = |i: usize| qkv.narrow(2, i * dim, dim);
+    composed::attention(&part(0)?, &part(1)?, &part(2)?, heads, mask, scale)
+}
+
+/// Mean cross-entropy; every target is a class.
+pub(crate) fn cross_entropy(logits: &Tensor, targets: &[i64]) -> Result<Tensor> {
+    if fused::fusible(&[logits]) {
+        return rows::cross_entropy(logits, targets.iter().map(|&t| t as usize).collect());
+    }
+    composed::cross_entropy(logits, targets)
 }

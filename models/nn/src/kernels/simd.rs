@@ -75,7 +75,33 @@ pub(crate) struct Matrix<'a> {
     pub column: usize,
 }
 
-impl Matrix<'_> {
+impl<'a> Matrix<'a> {
+    /// Rows of floats, `row` apart.
+    pub(crate) fn rows(data: &'a [f32], row: usize) -> Self {
+        Self {
+            data,
+            row,
+            column: 1,
+        }
+    }
+
+    /// The transpose of [`Matrix::rows`].
+    pub(crate) fn columns(data: &'a [f32], column: usize) -> Self {
+        Self {
+            data,
+            row: 1,
+            column,
+        }
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            row: self.column,
+            column: self.row,
+            ..self
+        }
+    }
+
     fn covers(&self, rows: usize, columns: usize) -> bool {
         rows == 0
             || columns == 0
@@ -90,8 +116,15 @@ pub(crate) enum Into {
     Add,
 }
 
+/// How many threads a matrix product takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    One,
+    All,
+}
+
 /// `out = scale · a b` (or `out += ..`) for `a` `[m, k]`, `b` `[k, n]`, `out` `[m, n]` with `out_row` floats between
-/// rows, on the calling thread.
+/// rows.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn product(
     (m, k, n): (usize, usize, usize),
@@ -101,6 +134,7 @@ pub(crate) fn product(
     out_row: usize,
     scale: f32,
     into: Into,
+    threads: Threads,
 ) {
     if m == 0 || n == 0 {
         return;
@@ -113,6 +147,13 @@ pub(crate) fn product(
         out_row >= n && (m - 1) * out_row + n <= out.len(),
         "the product does not fit"
     );
+    let parallelism = match threads {
+        Threads::One => gemm::Parallelism::None,
+        Threads::All => match rayon::current_num_threads() {
+            1 => gemm::Parallelism::None,
+            threads => gemm::Parallelism::Rayon(threads),
+        },
+    };
     // SAFETY: the asserts above keep every element of the three matrices inside its slice, and `out` is borrowed
     // mutably, so it overlaps neither factor.
     unsafe {
@@ -135,7 +176,7 @@ pub(crate) fn product(
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            parallelism,
         );
     }
 }

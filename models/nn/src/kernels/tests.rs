@@ -272,3 +272,216 @@ fn average_pooling_agrees() {
         );
     }
 }
+
+#[test]
+fn linear_agrees() {
+    for (shape, outputs) in [
+        (vec![3, 5], 7),
+        (vec![1, 64], 1),
+        (vec![2, 3, 17], 33),
+        (vec![130, 48], 40),
+    ] {
+        let inputs = shape[shape.len() - 1];
+        let operands = [
+            random(1, &shape, 1.0),
+            random(2, &[outputs, inputs], 0.3),
+            random(3, &[outputs], 1.0),
+        ];
+        let what = format!("{shape:?} to {outputs}");
+        agree(
+            &what,
+            &operands,
+            |t| linear(&t[0], &t[1], Some(&t[2])),
+            |t| composed::linear(&t[0], &t[1], Some(&t[2])),
+        );
+        agree(
+            &format!("{what} without bias"),
+            &operands[..2],
+            |t| linear(&t[0], &t[1], None),
+            |t| composed::linear(&t[0], &t[1], None),
+        );
+    }
+    assert!(linear(&random(1, &[2, 3], 1.0), &random(1, &[2, 4], 1.0), None).is_err());
+}
+
+#[test]
+fn activations_agree_from_the_middle_to_the_far_ends() {
+    for function in [
+        Activation::QuickGelu,
+        Activation::GeluErf,
+        Activation::GeluTanh,
+        Activation::Relu,
+        Activation::Silu,
+    ] {
+        for (shape, size) in [
+            (vec![3, 7], 1.0),
+            (vec![1], 1.0),
+            (vec![5, 33], 4.0),
+            (vec![40_000], 3.0),
+        ] {
+            agree(
+                &format!("{function:?} {shape:?}"),
+                &[random(1, &shape, size)],
+                |t| activation(&t[0], function),
+                |t| composed::activation(&t[0], function),
+            );
+        }
+        let far = Tensor::new(
+            &[-300.0f32, -80.0, -20.0, -0.0, 0.0, 20.0, 80.0, 300.0],
+            &CPU,
+        )
+        .unwrap();
+        let y = activation(&far, function)
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
+        assert!(
+            y[..3].iter().all(|y| y.abs() < 1e-6),
+            "{function:?} at the left: {y:?}"
+        );
+        assert_eq!(&y[5..], &[20.0, 80.0, 300.0], "{function:?} at the right");
+    }
+}
+
+#[test]
+fn elementary_functions_are_accurate() {
+    let mut worst = (0.0f64, 0.0f64);
+    for i in -868_990..=887_000 {
+        let x = i as f32 * 1e-4;
+        let wanted = f64::from(x).exp();
+        worst.0 = worst.0.max((f64::from(math::exp(x)) / wanted - 1.0).abs());
+    }
+    let z = Tensor::new(
+        (-50_000..=50_000)
+            .map(|i| f64::from(i) * 1e-4)
+            .collect::<Vec<_>>(),
+        &CPU,
+    )
+    .unwrap();
+    let erf = z.erf().unwrap().to_vec1::<f64>().unwrap();
+    for (z, wanted) in z.to_vec1::<f64>().unwrap().iter().zip(erf) {
+        let error = (f64::from(math::erf_and_bell(*z as f32).0) - wanted).abs();
+        worst.1 = worst.1.max(error);
+    }
+    assert!(worst.0 < 2e-7, "exp is off by {:e}", worst.0);
+    assert!(worst.1 < 2e-7, "erf is off by {:e}", worst.1);
+    assert_eq!(math::exp(f32::NEG_INFINITY), 0.0);
+    assert_eq!(math::exp(1000.0), f32::INFINITY);
+    assert!(math::exp(f32::NAN).is_nan());
+}
+
+#[test]
+fn row_functions_agree() {
+    for shape in [
+        vec![1, 1],
+        vec![3, 5],
+        vec![2, 3, 16],
+        vec![7, 77],
+        vec![300, 129],
+    ] {
+        let what = format!("{shape:?}");
+        for size in [1.0, 80.0] {
+            let x = [random(1, &shape, size)];
+            agree(
+                &format!("softmax {what}"),
+                &x,
+                |t| softmax(&t[0]),
+                |t| composed::softmax(&t[0]),
+            );
+            agree(
+                &format!("log-softmax {what}"),
+                &x,
+                |t| log_softmax(&t[0]),
+                |t| composed::log_softmax(&t[0]),
+            );
+            agree(
+                &format!("unit length {what}"),
+                &x,
+                |t| l2_normalise(&t[0]),
+                |t| composed::l2_normalise(&t[0]),
+            );
+        }
+        let n = shape[shape.len() - 1];
+        if n > 1 {
+            agree(
+                &format!("layer norm {what}"),
+                &[
+                    (random(1, &shape, 1.0) + 3.0).unwrap(),
+                    random(2, &[n], 1.0),
+                    random(3, &[n], 1.0),
+                ],
+                |t| layer_norm(&t[0], &t[1], &t[2], 1e-5),
+                |t| composed::layer_norm(&t[0], &t[1], &t[2], 1e-5),
+            );
+        }
+    }
+    let x = strided(1, &[9, 13]);
+    assert!(difference(&softmax(&x).unwrap(), &composed::softmax(&x).unwrap()) < 1e-6);
+    let zero = Tensor::zeros((2, 3), DType::F32, &CPU).unwrap();
+    assert_eq!(
+        l2_normalise(&zero).unwrap().to_vec2::<f32>().unwrap(),
+        vec![vec![0.0; 3]; 2]
+    );
+}
+
+#[test]
+fn softmax_survives_magnitudes_of_eighty_and_masked_positions() {
+    let x = Tensor::new(
+        &[[-80.0f32, 80.0, 79.0], [f32::NEG_INFINITY, 1e30, -1e30]],
+        &CPU,
+    )
+    .unwrap();
+    let y = softmax(&x).unwrap().to_vec2::<f32>().unwrap();
+    assert!((y[0][1] - 0.731_058_6).abs() < 1e-6 && y[0][0] < 1e-30);
+    assert_eq!(y[1], [0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn cross_entropy_agrees() {
+    for (n, classes) in [(1, 2), (5, 7), (33, 100)] {
+        let targets: Vec<i64> = (0..n).map(|i| (i * 3 % classes) as i64).collect();
+        for size in [1.0, 80.0] {
+            agree(
+                &format!("{n} rows of {classes}"),
+                &[random(1, &[n, classes], size)],
+                |t| cross_entropy(&t[0], &targets),
+                |t| composed::cross_entropy(&t[0], &targets),
+            );
+        }
+    }
+}
+
+#[test]
+fn attention_agrees_under_every_mask() {
+    for (b, n, m, heads, d) in [
+        (1, 1, 1, 1, 3),
+        (2, 5, 5, 3, 8),
+        (3, 17, 17, 2, 5),
+        (2, 4, 9, 2, 16),
+    ] {
+        let dim = heads * d;
+        let added = random(9, &[n, m], 2.0);
+        for mask in [Mask::None, Mask::Causal, Mask::Additive(added)] {
+            let scale = 1.0 / (d as f64).sqrt();
+            let what = format!("{b}×{n}×{m}, {heads} heads of {d}, {mask:?}");
+            agree(
+                &what,
+                &[
+                    random(1, &[b, n, dim], 1.0),
+                    random(2, &[b, m, dim], 1.0),
+                    random(3, &[b, m, dim], 1.0),
+                ],
+                |t| attention(&t[0], &t[1], &t[2], heads, &mask, scale),
+                |t| composed::attention(&t[0], &t[1], &t[2], heads, &mask, scale),
+            );
+            if n == m {
+                agree(
+                    &format!("packed {what}"),
+                    &[random(1, &[b, n, 3 * dim], 1.0)],
+                    |t| packed_attention(&t[0], heads, &mask, scale),
+                    |t| packed_attention(&t[0], heads, &mask, scale),
+                );
+            }
+        }
+    }
+}
