@@ -5,6 +5,10 @@
 //! [`std::panic::catch_unwind`]: a defect in a codec becomes [`StudyError::Corrupt`], not a lost window.
 
 pub(crate) mod deflate;
+mod jpeg;
+mod jpeg2000;
+mod jpegls;
+mod jpegxl;
 pub(crate) mod rle;
 
 use crate::dicom::colour::ColourSpace;
@@ -57,6 +61,10 @@ pub(crate) fn decode(coding: PixelCoding, bytes: &[u8], expected: &Expected) -> 
         )));
     }
     let run = || match coding {
+        PixelCoding::Jpeg => jpeg::decode(bytes, expected),
+        PixelCoding::JpegLs => jpegls::decode(bytes, expected),
+        PixelCoding::Jpeg2000 => jpeg2000::decode(bytes, expected),
+        PixelCoding::JpegXl => jpegxl::decode(bytes, expected),
         other => Err(StudyError::unsupported(format!("{other:?} pixel data"))),
     };
     let decoded: Result<Decoded> = guarded(run);

@@ -1,0 +1,475 @@
+//! One scan: context modelling, prediction, run mode, Golomb codes. Source: T.87 annex A.
+
+use super::bits::Bits;
+use crate::error::{Result, StudyError};
+
+/// How the components of a scan alternate; a scan of one component counts as `Line`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interleave {
+    Line,
+    Sample,
+}
+
+/// Coding parameters and what follows from them. Source: A.2.1, C.2.4.1.1.1.
+pub(super) struct Parameters {
+    max_value: i32,
+    near: i32,
+    thresholds: [i32; 3],
+    reset: i32,
+    range: i32,
+    quantised_bits: u32,
+    limit: u32,
+}
+
+impl Parameters {
+    /// Zeros take the default; `None` when the values contradict each other.
+    pub fn new(
+        precision: u16,
+        near: u32,
+        max_value: u32,
+        thresholds: [u32; 3],
+        reset: u32,
+    ) -> Option<Self> {
+        let full = (1i32 << precision) - 1;
+        let max_value = match max_value as i32 {
+            0 => full,
+            v => v,
+        };
+        let near = near as i32;
+        if max_value > full || near > 255.min(max_value / 2) {
+            return None;
+        }
+        let defaults = default_thresholds(max_value, near);
+        let thresholds: [i32; 3] = std::array::from_fn(|i| match thresholds[i] as i32 {
+            0 => defaults[i],
+            t => t,
+        });
+        let [t1, t2, t3] = thresholds;
+        let ordered = near < t1 && t1 <= t2 && t2 <= t3 && t3 <= max_value;
+        let reset = match reset as i32 {
+            0 => 64,
+            r => r,
+        };
+        if !ordered || reset < 3 {
+            return None;
+        }
+        let range = (max_value + 2 * near) / (2 * near + 1) + 1;
+        let bits = ceil_log2(max_value + 1).max(2);
+        Some(Self {
+            max_value,
+            near,
+            thresholds,
+            reset,
+            range,
+            quantised_bits: ceil_log2(range),
+            limit: 2 * (bits + bits.max(8)),
+        })
+    }
+
+    fn step(&self) -> i32 {
+        2 * self.near + 1
+    }
+
+    #[inline]
+    fn quantise(&self, gradient: i32) -> i32 {
+        let [t1, t2, t3] = self.thresholds;
+        let magnitude = gradient.abs();
+        let level = if magnitude <= self.near {
+            0
+        } else if magnitude < t1 {
+            1
+        } else if magnitude < t2 {
+            2
+        } else if magnitude < t3 {
+            3
+        } else {
+            4
+        };
+        if gradient < 0 { -level } else { level }
+    }
+
+    /// Adds an error to a prediction, modulo the range. Source: A.4.5.
+    #[inline]
+    fn reconstruct(&self, prediction: i32, error: i32) -> i32 {
+        let mut value = prediction + error * self.step();
+        if value < -self.near {
+            value += self.range * self.step();
+        } else if value > self.max_value + self.near {
+            value -= self.range * self.step();
+        }
+        value.clamp(0, self.max_value)
+    }
+}
+
+fn default_thresholds(max_value: i32, near: i32) -> [i32; 3] {
+    let within = |v: i32, low: i32| {
+        if v > max_value || v < low { low } else { v }
+    };
+    let raw = if max_value >= 128 {
+        let factor = (max_value.min(4095) + 128) / 256;
+        [
+            factor + 2 + 3 * near,
+            4 * factor + 3 + 5 * near,
+            17 * factor + 4 + 7 * near,
+        ]
+    } else {
+        let factor = 256 / (max_value + 1);
+        [
+            (3 / factor + 3 * near).max(2),
+            (7 / factor + 5 * near).max(3),
+            (21 / factor + 7 * near).max(4),
+        ]
+    };
+    let t1 = within(raw[0], near + 1);
+    let t2 = within(raw[1], t1);
+    [t1, t2, within(raw[2], t2)]
+}
+
+fn ceil_log2(v: i32) -> u32 {
+    (v.max(1) as u32).next_power_of_two().trailing_zeros()
+}
+
+/// Run length codes. Source: A.2.1, table of J.
+const RUN_BITS: [u32; 32] = [
+    0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13,
+    14, 15,
+];
+
+#[derive(Clone, Copy)]
+struct Context {
+    /// Sum of error magnitudes.
+    a: i32,
+    /// Sum of errors, for the bias.
+    b: i32,
+    /// Prediction correction.
+    c: i32,
+    /// Occurrences.
+    n: i32,
+}
+
+#[derive(Clone, Copy)]
+struct RunContext {
+    a: i32,
+    n: i32,
+    /// Negative errors.
+    negative: i32,
+}
+
+struct State<'p> {
+    parameters: &'p Parameters,
+    contexts: Vec<Context>,
+    runs: [RunContext; 2],
+}
+
+impl<'p> State<'p> {
+    fn new(parameters: &'p Parameters) -> Self {
+        let a = ((parameters.range + 32) / 64).max(2);
+        Self {
+            parameters,
+            contexts: vec![
+                Context {
+                    a,
+                    b: 0,
+                    c: 0,
+                    n: 1
+                };
+                365
+            ],
+            runs: [RunContext {
+                a,
+                n: 1,
+                negative: 0,
+            }; 2],
+        }
+    }
+
+    /// A.5.3: a limited-length Golomb code.
+    #[inline]
+    fn golomb(&self, bits: &mut Bits<'_>, k: u32, limit: u32) -> Result<i32> {
+        let escape = limit - self.parameters.quantised_bits - 1;
+        let zeros = bits.zeros(limit)?;
+        let value = if zeros < escape {
+            zeros << k | bits.read(k)?
+        } else {
+            bits.read(self.parameters.quantised_bits)? + 1
+        };
+        // A mapped error is at most the range and one.
+        if value > 2 * self.parameters.range as u32 {
+            return Err(StudyError::corrupt("a JPEG-LS code"));
+        }
+        Ok(value as i32)
+    }
+
+    /// A sample in regular mode; `q` is the signed context number. Source: A.4 to A.6.
+    #[inline]
+    fn regular(&mut self, bits: &mut Bits<'_>, q: i32, [a, b, c]: [i32; 3]) -> Result<u16> {
+        let p = self.parameters;
+        let sign = if q < 0 { -1 } else { 1 };
+        let at = q.unsigned_abs() as usize;
+        let context = self.contexts[at];
+        let predicted = if c >= a.max(b) {
+            a.min(b)
+        } else if c <= a.min(b) {
+            a.max(b)
+        } else {
+            a + b - c
+        };
+        let predicted = (predicted + sign * context.c).clamp(0, p.max_value);
+        let k = golomb_parameter(context.n, context.a);
+        let mapped = self.golomb(bits, k, p.limit)?;
+        let turned = p.near == 0 && k == 0 && 2 * context.b <= -context.n;
+        let error = match (mapped & 1 == 1, turned) {
+            (false, false) => mapped / 2,
+            (true, false) => -(mapped + 1) / 2,
+            (true, true) => (mapped - 1) / 2,
+            (false, true) => -(mapped / 2) - 1,
+        };
+        self.contexts[at] = context.updated(error, p);
+        Ok(p.reconstruct(predicted, sign * error) as u16)
+    }
+
+    /// The sample that ends a run. Source: A.7.2.
+    fn interruption(
+        &mut self,
+        bits: &mut Bits<'_>,
+        kind: usize,
+        a: i32,
+        b: i32,
+        run_bits: u32,
+    ) -> Result<u16> {
+        let p = self.parameters;
+        let context = self.runs[kind];
+        let temp = if kind == 1 {
+            context.a + (context.n >> 1)
+        } else {
+            context.a
+        };
+        let k = golomb_parameter(context.n, temp);
+        let mapped = self.golomb(bits, k, p.limit - run_bits - 1)?;
+        let folded = mapped + kind as i32;
+        let odd = folded & 1 == 1;
+        let magnitude = (folded + i32::from(odd)) / 2;
+        let error = if (k != 0 || 2 * context.negative >= context.n) == odd {
+            -magnitude
+        } else {
+            magnitude
+        };
+        let mut next = context;
+        next.negative += i32::from(error < 0);
+        next.a += (mapped + 1 - kind as i32) >> 1;
+        if next.n == p.reset {
+            next.a >>= 1;
+            next.n >>= 1;
+            next.negative >>= 1;
+        }
+        next.n += 1;
+        self.runs[kind] = next;
+        let (prediction, sign) = match kind {
+            1 => (a, 1),
+            _ if b < a => (b, -1),
+            _ => (b, 1),
+        };
+        Ok(p.reconstruct(prediction, sign * error) as u16)
+    }
+
+    /// Number of samples that repeat, and whether the run ended before the line did. Source: A.7.1.
+    fn run_length(
+        &self,
+        bits: &mut Bits<'_>,
+        left: usize,
+        run_index: &mut usize,
+    ) -> Result<(usize, bool)> {
+        let mut length = 0;
+        while bits.read(1)? == 1 {
+            let full = 1usize << RUN_BITS[*run_index];
+            length += full;
+            if length <= left && *run_index < 31 {
+                *run_index += 1;
+            }
+            if length >= left {
+                return Ok((left, false));
+            }
+        }
+        length += bits.read(RUN_BITS[*run_index])? as usize;
+        Ok((length.min(left), length < left))
+    }
+}
+
+impl Context {
+    /// A.6.
+    #[inline]
+    fn updated(mut self, error: i32, p: &Parameters) -> Self {
+        self.b += error * p.step();
+        self.a += error.abs();
+        if self.n == p.reset {
+            self.a >>= 1;
+            self.b >>= 1;
+            self.n >>= 1;
+        }
+        self.n += 1;
+        if self.b <= -self.n {
+            self.b = (self.b + self.n).max(1 - self.n);
+            self.c = (self.c - 1).max(-128);
+        } else if self.b > 0 {
+            self.b = (self.b - self.n).min(0);
+            self.c = (self.c + 1).min(127);
+        }
+        self
+    }
+}
+
+#[inline]
+fn golomb_parameter(n: i32, a: i32) -> u32 {
+    let mut k = 0;
+    while k < 24 && (i64::from(n) << k) < i64::from(a) {
+        k += 1;
+    }
+    k
+}
+
+/// Decodes a scan: bytes taken, and one plane a component.
+///
+/// - `restart_interval`: lines between restarts, 0 for none
+/// - `size`: width, height, components
+///
+/// Errors if the data end early or hold an impossible code.
+pub(super) fn decode(
+    data: &[u8],
+    parameters: &Parameters,
+    interleave: Interleave,
+    restart_interval: usize,
+    size: (usize, usize, usize),
+) -> Result<(usize, Vec<Vec<u16>>)> {
+    let (width, height, components) = size;
+    let mut bits = Bits::new(data);
+    let mut planes: Vec<Vec<u16>> = vec![Vec::new(); components];
+    let mut lines = Lines::new(parameters, width, components);
+    for y in 0..height {
+        if restart_interval > 0 && y > 0 && y % restart_interval == 0 {
+            bits.restart()?;
+            lines = Lines::new(parameters, width, components);
+        }
+        match interleave {
+            Interleave::Line => {
+                for component in 0..components {
+                    lines.line(&mut bits, component)?;
+                }
+            }
+            Interleave::Sample => lines.sample_interleaved(&mut bits)?,
+        }
+        for (plane, line) in planes.iter_mut().zip(&lines.current) {
+            plane.extend_from_slice(&line[1..=width]);
+        }
+        std::mem::swap(&mut lines.current, &mut lines.previous);
+    }
+    Ok((bits.position(), planes))
+}
+
+/// Two lines of each component, with one sample of margin on each side.
+struct Lines<'p> {
+    state: State<'p>,
+    width: usize,
+    previous: Vec<Vec<u16>>,
+    current: Vec<Vec<u16>>,
+    run_index: Vec<usize>,
+}
+
+impl<'p> Lines<'p> {
+    fn new(parameters: &'p Parameters, width: usize, components: usize) -> Self {
+        Self {
+            state: State::new(parameters),
+            width,
+            previous: vec![vec![0; width + 2]; components],
+            current: vec![vec![0; width + 2]; components],
+            run_index: vec![0; components],
+        }
+    }
+
+    /// Margins: the sample above on the left, the last sample again on the right. Source: A.2.1, figure A.1.
+    fn margins(&mut self, component: usize) {
+        let previous = &mut self.previous[component];
+        previous[self.width + 1] = previous[self.width];
+        self.current[component][0] = previous[1];
+    }
+
+    /// Neighbours a, b, c and the signed context number of the sample at `x`, counted from 1.
+    #[inline]
+    fn context(&self, component: usize, x: usize) -> ([i32; 3], i32) {
+        let (previous, current) = (&self.previous[component], &self.current[component]);
+        let a = i32::from(current[x - 1]);
+        let b = i32::from(previous[x]);
+        let c = i32::from(previous[x - 1]);
+        let d = i32::from(previous[x + 1]);
+        let p = self.state.parameters;
+        let q = 81 * p.quantise(d - b) + 9 * p.quantise(b - c) + p.quantise(c - a);
+        ([a, b, c], q)
+    }
+
+    fn line(&mut self, bits: &mut Bits<'_>, component: usize) -> Result<()> {
+        self.margins(component);
+        let mut x = 1;
+        while x <= self.width {
+            let (neighbours, q) = self.context(component, x);
+            if q != 0 {
+                self.current[component][x] = self.state.regular(bits, q, neighbours)?;
+                x += 1;
+                continue;
+            }
+            let run_index = &mut self.run_index[component];
+            let left = self.width + 1 - x;
+            let (length, interrupted) = self.state.run_length(bits, left, run_index)?;
+            let value = self.current[component][x - 1];
+            self.current[component][x..x + length].fill(value);
+            x += length;
+            if interrupted {
+                let run_bits = RUN_BITS[*run_index];
+                let (a, b) = (i32::from(value), i32::from(self.previous[component][x]));
+                let kind = usize::from((a - b).abs() <= self.state.parameters.near);
+                let sample = self.state.interruption(bits, kind, a, b, run_bits)?;
+                self.current[component][x] = sample;
+                *run_index = run_index.saturating_sub(1);
+                x += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Source: annex B.2: a run needs every component in it, and its interruption codes each component.
+    fn sample_interleaved(&mut self, bits: &mut Bits<'_>) -> Result<()> {
+        let components = self.current.len();
+        (0..components).for_each(|c| self.margins(c));
+        let mut x = 1;
+        while x <= self.width {
+            let contexts: Vec<([i32; 3], i32)> =
+                (0..components).map(|c| self.context(c, x)).collect();
+            if contexts.iter().any(|(_, q)| *q != 0) {
+                for (component, (neighbours, q)) in contexts.into_iter().enumerate() {
+                    let sample = self.state.regular(bits, q, neighbours)?;
+                    self.current[component][x] = sample;
+                }
+                x += 1;
+                continue;
+            }
+            let left = self.width + 1 - x;
+            let run_index = &mut self.run_index[0];
+            let (length, interrupted) = self.state.run_length(bits, left, run_index)?;
+            for line in &mut self.current {
+                let value = line[x - 1];
+                line[x..x + length].fill(value);
+            }
+            x += length;
+            if interrupted {
+                let run_bits = RUN_BITS[self.run_index[0]];
+                for component in 0..components {
+                    let a = i32::from(self.current[component][x - 1]);
+                    let b = i32::from(self.previous[component][x]);
+                    let sample = self.state.interruption(bits, 0, a, b, run_bits)?;
+                    self.current[component][x] = sample;
+                }
+                self.run_index[0] = self.run_index[0].saturating_sub(1);
+                x += 1;
+            }
+        }
+        Ok(())
+    }
+}
