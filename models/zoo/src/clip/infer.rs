@@ -91,7 +91,12 @@ impl ClipConfig {
             },
             text: TextConfig {
                 mlp_width,
-                ..TextConfig::compact(vocab, context, width, blocks(shapes, "transformer.resblocks."))
+                ..TextConfig::compact(
+                    vocab,
+                    context,
+                    width,
+                    blocks(shapes, "transformer.resblocks."),
+                )
             },
         };
         config.check()?;

@@ -17,7 +17,7 @@ pub use config::{
 };
 pub use infer::Shapes;
 
-use crate::error::{Result, ZooError};
+use crate::error::Result;
 use candle_core::Tensor;
 use lucency_nn::{Init, Mode, Weights, ops};
 use resnet::ResNet;

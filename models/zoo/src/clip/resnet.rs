@@ -136,7 +136,15 @@ impl Bottleneck {
     ) -> Result<Self> {
         let outputs = planes * EXPANSION;
         let conv = |name: &str, inputs: usize, outputs: usize, kernel: usize| {
-            Conv2d::load(&weights.pp(name), inputs, outputs, kernel, 1, kernel / 2, Bias::No)
+            Conv2d::load(
+                &weights.pp(name),
+                inputs,
+                outputs,
+                kernel,
+                1,
+                kernel / 2,
+                Bias::No,
+            )
         };
         let norm = |name: &str, dim: usize| BatchNorm2d::load(&weights.pp(name), dim, eps);
         if weights.is_fresh() {
@@ -223,7 +231,10 @@ impl AttentionPool {
         let split = |x: Tensor, n: usize| -> Result<Tensor> {
             Ok(x.reshape((b, n, self.heads, depth))?.transpose(1, 2)?) // [b, heads, n, depth]
         };
-        let query = split(self.query.forward(&tokens.narrow(1, 0, 1)?.contiguous()?)?, 1)?;
+        let query = split(
+            self.query.forward(&tokens.narrow(1, 0, 1)?.contiguous()?)?,
+            1,
+        )?;
         let key = split(self.key.forward(&tokens)?, n)?;
         let value = split(self.value.forward(&tokens)?, n)?;
         let scale = (depth as f64).powf(-0.5);

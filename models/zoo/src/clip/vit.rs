@@ -137,7 +137,8 @@ impl Vit {
 
     /// From the input of the last block to the embedding, `[b, embed_dim]`.
     pub(super) fn head(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.projection.forward(&self.pool(&self.last_hidden(hidden)?)?)
+        self.projection
+            .forward(&self.pool(&self.last_hidden(hidden)?)?)
     }
 
     /// The class token behind the last layer norm, `[b, width]`.

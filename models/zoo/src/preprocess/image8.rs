@@ -23,11 +23,7 @@ impl Image8 {
         let expected = width
             .checked_mul(height)
             .and_then(|n| n.checked_mul(channels));
-        if width == 0
-            || height == 0
-            || !matches!(channels, 1 | 3)
-            || expected != Some(data.len())
-        {
+        if width == 0 || height == 0 || !matches!(channels, 1 | 3) || expected != Some(data.len()) {
             return Err(ZooError::ImageSize {
                 width,
                 height,
@@ -69,7 +65,8 @@ impl Image8 {
             .data
             .chunks_exact(3)
             .map(|p| {
-                let sum = 19595 * u32::from(p[0]) + 38470 * u32::from(p[1]) + 7471 * u32::from(p[2]);
+                let sum =
+                    19595 * u32::from(p[0]) + 38470 * u32::from(p[1]) + 7471 * u32::from(p[2]);
                 ((sum + 0x8000) >> 16) as u8
             })
             .collect();

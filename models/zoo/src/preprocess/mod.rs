@@ -307,9 +307,7 @@ impl Preprocess {
     pub fn normalise(&self, square: &Image8) -> Vec<f32> {
         let channels = self.channels.count();
         let levels: Vec<[f32; 256]> = (0..channels)
-            .map(|c| {
-                std::array::from_fn(|v| (v as f32 / 255.0 - self.mean[c]) / self.std[c])
-            })
+            .map(|c| std::array::from_fn(|v| (v as f32 / 255.0 - self.mean[c]) / self.std[c]))
             .collect();
         let pixels = square.width * square.height;
         let stored = square.channels;

@@ -101,7 +101,8 @@ pub fn resize_part(
     rows: Range<usize>,
 ) -> Image8 {
     let channels = image.channels;
-    let vertical = (height != image.height).then(|| taps(filter, image.height, height, rows.clone()));
+    let vertical =
+        (height != image.height).then(|| taps(filter, image.height, height, rows.clone()));
     let source_rows = match &vertical {
         Some(taps) => {
             let first = taps.iter().map(|t| t.first).min().unwrap_or(0);

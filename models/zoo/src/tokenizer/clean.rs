@@ -23,7 +23,10 @@ pub(super) fn clean(text: &str) -> String {
 
 /// What ftfy makes of text that was decoded rightly.
 fn fix(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n') && b != b'&') {
+    if text
+        .bytes()
+        .all(|b| matches!(b, b' '..=b'~' | b'\n') && b != b'&')
+    {
         return text.into();
     }
     // References are resolved until none is left, unless the text looks like HTML.
@@ -128,7 +131,10 @@ mod tests {
 
     #[test]
     fn quotes_widths_and_ligatures_become_plain_letters() {
-        assert_eq!(clean("\u{201c}Lung\u{201d} \u{2018}x\u{2019}"), "\"lung\" 'x'");
+        assert_eq!(
+            clean("\u{201c}Lung\u{201d} \u{2018}x\u{2019}"),
+            "\"lung\" 'x'"
+        );
         assert_eq!(clean("\u{ff23}\u{ff34}\u{3000}\u{ff11}"), "ct 1");
         assert_eq!(clean("in\u{fb01}ltrate"), "infiltrate");
     }
@@ -146,7 +152,11 @@ mod tests {
     #[test]
     fn references_in_text_without_markup_are_resolved_to_the_end() {
         assert_eq!(clean("&amp;amp;amp;amp;lt;"), "<");
-        assert_eq!(clean("<b>&amp;amp;amp;amp;lt;"), "<b>&amp;amp;lt;", "with markup only two levels are");
+        assert_eq!(
+            clean("<b>&amp;amp;amp;amp;lt;"),
+            "<b>&amp;amp;lt;",
+            "with markup only two levels are"
+        );
     }
 
     #[test]

@@ -23,10 +23,7 @@ pub(super) fn unescape_closed(text: &str) -> String {
 }
 
 /// Replaces what follows an ampersand where `resolve` knows it; `resolve` returns the text and how many bytes it read.
-fn replace_references(
-    text: &str,
-    resolve: impl Fn(&str) -> Option<(String, usize)>,
-) -> String {
+fn replace_references(text: &str, resolve: impl Fn(&str) -> Option<(String, usize)>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {
@@ -62,7 +59,9 @@ fn numeric(number: &str) -> Option<(String, usize)> {
         .filter_map(|c| c.to_digit(radix))
         .fold(0u32, |n, d| n.saturating_mul(radix).saturating_add(d));
     let replacement = match code {
-        0x80..=0x9F => windows_1252(code as u8).unwrap_or(char::REPLACEMENT_CHARACTER).into(),
+        0x80..=0x9F => windows_1252(code as u8)
+            .unwrap_or(char::REPLACEMENT_CHARACTER)
+            .into(),
         0x01..=0x08 | 0x0B | 0x0E..=0x1F | 0x7F => String::new(),
         0 => char::REPLACEMENT_CHARACTER.into(),
         _ => char::from_u32(code)
@@ -105,10 +104,10 @@ fn character(name: &str) -> Option<char> {
 /// The character that Windows code page 1252 has at 0x80..=0x9F; `None` where it has none or outside that range.
 pub(super) fn windows_1252(byte: u8) -> Option<char> {
     const PAGE: [char; 32] = [
-        '\u{20ac}', '\0', '\u{201a}', '\u{192}', '\u{201e}', '\u{2026}', '\u{2020}', '\u{2021}', '\u{2c6}', '\u{2030}',
-        '\u{160}', '\u{2039}', '\u{152}', '\0', '\u{17d}', '\0', '\0', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}',
-        '\u{2022}', '\u{2013}', '\u{2014}', '\u{2dc}', '\u{2122}', '\u{161}', '\u{203a}', '\u{153}', '\0', '\u{17e}',
-        '\u{178}',
+        '\u{20ac}', '\0', '\u{201a}', '\u{192}', '\u{201e}', '\u{2026}', '\u{2020}', '\u{2021}',
+        '\u{2c6}', '\u{2030}', '\u{160}', '\u{2039}', '\u{152}', '\0', '\u{17d}', '\0', '\0',
+        '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}', '\u{2022}', '\u{2013}', '\u{2014}',
+        '\u{2dc}', '\u{2122}', '\u{161}', '\u{203a}', '\u{153}', '\0', '\u{17e}', '\u{178}',
     ];
     let c = *PAGE.get(usize::from(byte.checked_sub(0x80)?))?;
     (c != '\0').then_some(c)
@@ -166,12 +165,18 @@ mod tests {
 
     #[test]
     fn references_are_resolved_by_name_and_by_number() {
-        assert_eq!(unescape("5 &lt; 6 &amp;amp; &micro;m &#181;m &#xB5;m"), "5 < 6 &amp; \u{b5}m \u{b5}m \u{b5}m");
+        assert_eq!(
+            unescape("5 &lt; 6 &amp;amp; &micro;m &#181;m &#xB5;m"),
+            "5 < 6 &amp; \u{b5}m \u{b5}m \u{b5}m"
+        );
     }
 
     #[test]
     fn the_oldest_names_need_no_semicolon_and_others_do() {
-        assert_eq!(unescape("a&ltb &plusmn3 &alpha3 &alpha;3"), "a<b \u{b1}3 &alpha3 \u{3b1}3");
+        assert_eq!(
+            unescape("a&ltb &plusmn3 &alpha3 &alpha;3"),
+            "a<b \u{b1}3 &alpha3 \u{3b1}3"
+        );
         assert_eq!(unescape_closed("a&ltb &lt;b"), "a&ltb <b");
     }
 
@@ -185,7 +190,14 @@ mod tests {
 
     #[test]
     fn numbers_outside_unicode_become_the_replacement_character() {
-        assert_eq!(unescape("&#0; &#xD800; &#99999999999999;"), "\u{fffd} \u{fffd} \u{fffd}");
-        assert_eq!(unescape("&#147;x"), "\u{201c}x", "numbers of the C1 range mean Windows 1252");
+        assert_eq!(
+            unescape("&#0; &#xD800; &#99999999999999;"),
+            "\u{fffd} \u{fffd} \u{fffd}"
+        );
+        assert_eq!(
+            unescape("&#147;x"),
+            "\u{201c}x",
+            "numbers of the C1 range mean Windows 1252"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Chooses which merged ids a compact vocabulary keeps.
 
-use super::bpe::{BYTE_IDS, PLAIN_IDS, parts};
 use super::ClipTokenizer;
+use super::bpe::{BYTE_IDS, PLAIN_IDS, parts};
 
 /// Chooses at most `max_ids` ids that spell the texts in few tokens.
 ///

@@ -92,13 +92,20 @@ mod tests {
 
     #[test]
     fn letters_digits_and_signs_are_apart() {
-        assert_eq!(words("t2-weighted (12)"), ["t", "2", "-", "weighted", "(", "1", "2", ")"]);
+        assert_eq!(
+            words("t2-weighted (12)"),
+            ["t", "2", "-", "weighted", "(", "1", "2", ")"]
+        );
     }
 
     #[test]
     fn contractions_split_before_the_apostrophe_even_at_a_word_start() {
         assert_eq!(words("patient's 'sharp"), ["patient", "'s", "'s", "harp"]);
-        assert_eq!(words("?'s"), ["?'", "s"], "a run of signs takes the apostrophe first");
+        assert_eq!(
+            words("?'s"),
+            ["?'", "s"],
+            "a run of signs takes the apostrophe first"
+        );
     }
 
     #[test]
