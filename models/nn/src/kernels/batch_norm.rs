@@ -24,7 +24,7 @@ const RUN: usize = 512;
 
 impl Planes {
     /// The runs of channel `c`, one for each image.
-    fn runs<'a>(self, x: &'a [f32], c: usize) -> impl Iterator<Item = &'a [f32]> {
+    fn runs(self, x: &[f32], c: usize) -> impl Iterator<Item = &[f32]> {
         x.chunks_exact(self.plane).skip(c).step_by(self.channels)
     }
 }

@@ -41,13 +41,13 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 pub(crate) fn erf_and_bell(z: f32) -> (f32, f32) {
     let u = z * z;
     let bell = exp(-u);
-    let s = 7.882_496_7e-5;
+    let s = 7.882_497e-5;
     let s = s * u - 8.018_855e-4;
-    let s = s * u + 5.189_312_2e-3;
+    let s = s * u + 5.189_312e-3;
     let s = s * u - 2.685_432_9e-2;
     let s = s * u + 1.128_359_7e-1;
     let s = s * u - 3.761_262_6e-1;
-    let small = (s * u + 1.128_379_1) * z;
+    let small = (s * u + std::f32::consts::FRAC_2_SQRT_PI) * z;
     let size = z.abs();
     let t = 1.0 / (1.0 + 0.5 * size);
     let c = -6.004_847e-2;

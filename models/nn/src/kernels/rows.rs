@@ -103,13 +103,13 @@ vectorised! {
     }
 }
 
-/// Applies a function of rows and its backward `(x, y, dy, dx, n)`.
-fn by_rows(
-    name: &'static str,
-    x: &Tensor,
-    forward: fn(&[f32], &mut [f32], usize),
-    backward: fn(&[f32], &[f32], &[f32], &mut [f32], usize),
-) -> Result<Tensor> {
+/// `(x, y, n)`: writes a function of each row of `n`.
+type Forward = fn(&[f32], &mut [f32], usize);
+/// `(x, y, dy, dx, n)`: writes the gradient of each row.
+type Backward = fn(&[f32], &[f32], &[f32], &mut [f32], usize);
+
+/// Applies a function of rows and its backward.
+fn by_rows(name: &'static str, x: &Tensor, forward: Forward, backward: Backward) -> Result<Tensor> {
     let n = x.dim(D::Minus1)?;
     if x.elem_count() == 0 {
         return Ok(x.clone());
@@ -237,25 +237,21 @@ pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -
                     })
                 })
             })???;
-            let total = |part: fn(&(Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
-                let mut total = vec![0.0f32; n];
-                for sum in &sums {
-                    for (total, value) in total.iter_mut().zip(part(sum)) {
-                        *total += value;
-                    }
-                }
-                total
-            };
+            let (mut d_weight, mut d_bias) = (vec![0.0f32; n], vec![0.0f32; n]);
+            for (dw, db) in &sums {
+                d_weight.iter_mut().zip(dw).for_each(|(sum, v)| *sum += v);
+                d_bias.iter_mut().zip(db).for_each(|(sum, v)| *sum += v);
+            }
             let dx = match x.track_op() {
                 true => Some(Tensor::from_vec(dx, x.shape(), x.device())?),
                 false => None,
             };
             let dw = match weight.track_op() {
-                true => Some(Tensor::from_vec(total(|s| &s.0), n, x.device())?),
+                true => Some(Tensor::from_vec(d_weight, n, x.device())?),
                 false => None,
             };
             let db = match bias.track_op() {
-                true => Some(Tensor::from_vec(total(|s| &s.1), n, x.device())?),
+                true => Some(Tensor::from_vec(d_bias, n, x.device())?),
                 false => None,
             };
             Ok((dx, dw, db))

@@ -3,6 +3,8 @@
 //! Everything that leaves this module is a safe function that checks its slices before it hands out a pointer. The loops
 //! are written once, over the `Vector` trait, and compiled for AVX-512, for AVX2 and for plain arrays.
 #![allow(unsafe_code)]
+// Loops over constant counts index several arrays of registers at once.
+#![allow(clippy::needless_range_loop)]
 
 use std::sync::OnceLock;
 

@@ -1,5 +1,7 @@
 //! Every fused kernel against the same function composed from tensor operations in f64: values and gradients.
 
+#![allow(clippy::unwrap_used)]
+
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
