@@ -1,7 +1,7 @@
 //! Frames as raw bytes, and the decoded frames that are kept.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lucency_study::Frame;
 
@@ -12,8 +12,16 @@ const BUDGET: usize = 256 << 20;
 pub type Key = (String, usize);
 
 /// Decoded frames, least recently used dropped first.
-#[derive(Default)]
-pub struct FrameCache(Mutex<Kept>);
+pub struct FrameCache {
+    budget: usize,
+    kept: Mutex<Kept>,
+}
+
+impl Default for FrameCache {
+    fn default() -> Self {
+        Self::of_bytes(BUDGET)
+    }
+}
 
 #[derive(Default)]
 struct Kept {
@@ -23,9 +31,21 @@ struct Kept {
 }
 
 impl FrameCache {
+    /// A cache that keeps at most `budget` bytes of stored values, or one frame if that is larger.
+    pub fn of_bytes(budget: usize) -> Self {
+        Self {
+            budget,
+            kept: Mutex::default(),
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The frame under `key`, if it is kept.
     pub fn get(&self, key: &Key) -> Option<Arc<Frame>> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         kept.clock += 1;
         let now = kept.clock;
         let (frame, used) = kept.frames.get_mut(key)?;
@@ -35,14 +55,14 @@ impl FrameCache {
 
     /// Keeps a frame, and drops others to stay within the budget.
     pub fn put(&self, key: Key, frame: Arc<Frame>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         kept.clock += 1;
         let now = kept.clock;
         kept.bytes += size(&frame);
         if let Some((old, _)) = kept.frames.insert(key, (frame, now)) {
             kept.bytes -= size(&old);
         }
-        while kept.bytes > BUDGET && kept.frames.len() > 1 {
+        while kept.bytes > self.budget && kept.frames.len() > 1 {
             let oldest = kept.frames.iter().min_by_key(|(_, (_, used))| *used);
             let Some(key) = oldest.map(|(key, _)| key.clone()) else {
                 break;
@@ -53,7 +73,7 @@ impl FrameCache {
 
     /// Drops every frame of the series whose identifier `belongs` accepts.
     pub fn forget(&self, belongs: impl Fn(&str) -> bool) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         let keys: Vec<Key> = kept
             .frames
             .keys()
@@ -112,4 +132,68 @@ pub fn thumbnail(frame: &Frame, side: u32) -> image::ImageResult<Vec<u8>> {
         .thumbnail(side, side)
         .write_to(&mut png, image::ImageFormat::Png)?;
     Ok(png.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use lucency_study::{ModalityTransform, Photometric, Polarity, StoredValues};
+
+    use super::*;
+
+    fn frame(values: Vec<u8>) -> Arc<Frame> {
+        Arc::new(Frame {
+            rows: 1,
+            columns: values.len() as u32,
+            samples: 1,
+            values: StoredValues::U8(values),
+            bits_stored: 8,
+            photometric: Photometric::Monochrome2,
+            modality: ModalityTransform::Identity,
+            voi: vec![],
+            polarity: Polarity::Normal,
+            spacing: None,
+            padding: None,
+        })
+    }
+
+    fn key(index: usize) -> Key {
+        ("1.0".to_owned(), index)
+    }
+
+    #[test]
+    fn the_frame_that_was_used_least_lately_goes_first() {
+        let cache = FrameCache::of_bytes(20);
+        cache.put(key(0), frame(vec![0; 10]));
+        cache.put(key(1), frame(vec![0; 10]));
+        assert!(cache.get(&key(0)).is_some(), "within the budget");
+        cache.put(key(2), frame(vec![0; 10]));
+        assert!(cache.get(&key(1)).is_none(), "the oldest one went");
+        assert!(cache.get(&key(0)).is_some() && cache.get(&key(2)).is_some());
+    }
+
+    #[test]
+    fn a_frame_larger_than_the_budget_is_kept_alone() {
+        let cache = FrameCache::of_bytes(5);
+        cache.put(key(0), frame(vec![0; 3]));
+        cache.put(key(1), frame(vec![0; 10]));
+        assert!(cache.get(&key(0)).is_none());
+        assert!(cache.get(&key(1)).is_some());
+    }
+
+    #[test]
+    fn a_closed_study_is_forgotten() {
+        let cache = FrameCache::of_bytes(100);
+        cache.put(key(0), frame(vec![0; 10]));
+        cache.forget(|series| series.starts_with("1."));
+        assert!(cache.get(&key(0)).is_none());
+        assert_eq!(cache.kept().bytes, 0);
+    }
+
+    #[test]
+    fn a_thumbnail_is_a_png_within_its_size() {
+        let wide = frame((0..=255).collect());
+        let png = thumbnail(&wide, 64).expect("a frame has a thumbnail");
+        let picture = image::load_from_memory(&png).expect("it is a PNG");
+        assert!(picture.width() <= 64 && picture.height() <= 64);
+    }
 }

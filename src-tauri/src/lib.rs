@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use lucency_assistant::Options;
 use tauri::webview::{PageLoadEvent, PageLoadPayload};
-use tauri::{App, AppHandle, Emitter, Manager, Webview, WebviewWindow};
+use tauri::{AppHandle, Emitter, Manager, Webview, WebviewWindow};
 
 use crate::arguments::{Arguments, Request, USAGE};
 use crate::commands::{ask, findings, models, retrieve, session, study};
@@ -29,9 +29,6 @@ const WINDOW: &str = "main";
 
 /// Event with the paths that a second start was given.
 const OPEN_FILES: &str = "open-files";
-
-/// Event with a new [`lucency_assistant::dto::AppInfo`] when the models are there, or have failed.
-const APP_INFO: &str = "app-info";
 
 /// Opens the window and returns when it is closed.
 pub fn run() -> ExitCode {
@@ -70,8 +67,8 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         .plugin(tauri_plugin_single_instance::init(second_start))
         .plugin(tauri_plugin_dialog::init())
         .on_page_load(page_load)
-        .setup(|app| {
-            load_models(app, state);
+        .setup(|_| {
+            load_models(state);
             Ok(())
         })
         .invoke_handler(tauri::generate_handler![
@@ -97,14 +94,12 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Loads the models on a thread of its own, so that the window paints meanwhile.
-fn load_models(app: &App, state: Arc<AppState>) {
-    let app = app.handle().clone();
+fn load_models(state: Arc<AppState>) {
     std::thread::spawn(move || {
-        // A failure is in the slot, and in what the window is told.
+        // A failure stays in the slot: the window asks for it.
         let _ = state
             .models
             .fill(|| models::open_pack(&state.options, None));
-        let _ = app.emit_to(WINDOW, APP_INFO, state.info());
     });
 }
 

@@ -36,9 +36,13 @@ const TOP_LEVEL: &[&str] = &[
 
 const LARGE: u64 = 2 * 1024 * 1024;
 
+/// What cargo resolves for this machine; for another one it would have to download.
 fn metadata() -> Value {
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .args(["--filter-platform", &platform])
+        .args(["--features", "lucency-app/custom-protocol"])
         .current_dir(lucency_tests::root())
         .output()
         .expect("cargo runs");

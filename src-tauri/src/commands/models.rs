@@ -33,8 +33,7 @@ pub async fn packs(state: Shared<'_>) -> Reply<Vec<PackSummary>> {
 pub async fn select_pack(state: Shared<'_>, name: String) -> Reply<PackSummary> {
     let app = state.inner().clone();
     blocking(move || {
-        let load =
-            || Assistant::open(app.assets.folder(), Some(&name)).map_err(|e| of_assistant(&e));
+        let load = || open_pack(&app.options, Some(name));
         Ok(app.models.fill(load)?.pack_summary())
     })
     .await

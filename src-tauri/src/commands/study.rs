@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lucency_assistant::dto::{FrameInfo, OpenReportDto, ProgressDto, RejectedDto, TagNode};
+use lucency_assistant::dto::{FrameInfo, OpenReportDto, ProgressDto, TagNode};
 use lucency_assistant::{Interrupt, Progress};
 use tauri::ipc::{Channel, Response};
 
@@ -103,7 +103,8 @@ pub async fn frame_pixels(state: Shared<'_>, series_id: String, index: usize) ->
     let app = state.inner().clone();
     let bytes = blocking(move || {
         let handle = app.studies.series(&series_id)?;
-        Ok(frames::bytes(&app.studies.frame(&handle, index)?))
+        let frame = app.studies.frame(&handle, index)?;
+        Ok(frames::bytes(&frame))
     });
     Ok(Response::new(bytes.await?))
 }
