@@ -100,7 +100,8 @@ pub(crate) fn ribs(body: &Body, bone: &mut Plane, scratch: &mut Plane, projectio
                 }
                 knots.push(projection.knot(p, radius, weight.max(0.0) * slant));
             }
-            let gain = body.bone * if number < 3 { 0.72 } else { 1.0 } * if lateral { 0.5 } else { 1.05 };
+            let gain =
+                body.bone * if number < 3 { 0.72 } else { 1.0 } * if lateral { 0.5 } else { 1.05 };
             stroke(
                 bone,
                 scratch,

@@ -196,8 +196,11 @@ pub(crate) fn project(
     }
     for (i, &l) in lung.values.iter().enumerate() {
         if l > 0.0 {
-            soft.values[i] +=
-                1.35 * body.vessel_gain * vessels.values[i].min(16.0) * smoothstep(0.0, 70.0, l) * 0.85;
+            soft.values[i] += 1.35
+                * body.vessel_gain
+                * vessels.values[i].min(16.0)
+                * smoothstep(0.0, 70.0, l)
+                * 0.85;
         }
     }
     airways(body, projection, &mut soft, &mut scratch);
