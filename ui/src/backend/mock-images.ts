@@ -3,11 +3,11 @@
 import { displayByte } from '../viewer/lut'
 
 /** Side of a head slice. */
-export const HEAD_SIDE = 320
+export const HEAD_SIDE = 256
 /** Slices of the head. */
 export const HEAD_SLICES = 40
 /** Size of the radiograph. */
-export const CHEST = { columns: 1200, rows: 1400 } as const
+export const CHEST = { columns: 720, rows: 840 } as const
 
 /** Reproducible noise, about −1 to 1. */
 function noise(x: number, y: number, z: number): number {

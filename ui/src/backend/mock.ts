@@ -104,6 +104,7 @@ export class MockBackend implements Backend {
   readonly #options: MockOptions
   readonly #cancelled = new Set<string>()
   readonly #slices = new Map<string, ArrayBuffer>()
+  readonly #thumbnails = new Map<string, ArrayBuffer>()
   #openFiles: ((paths: string[]) => void) | undefined
   #drop: ((event: DropEvent) => void) | undefined
 
@@ -172,7 +173,7 @@ export class MockBackend implements Backend {
         modality: { kind: 'identity' },
         voi: [{ kind: 'window', center: 2000, width: 3600, function: 'LINEAR', label: 'Normal' }],
         default_window: { center: 2000, width: 3600, function: 'LINEAR' },
-        spacing: { row_mm: 0.3, column_mm: 0.3, kind: 'at_detector' },
+        spacing: { row_mm: 0.5, column_mm: 0.5, kind: 'at_detector' },
         position_mm: null,
         orientation: [1, 0, 0, 0, 0, -1],
       }
@@ -184,7 +185,7 @@ export class MockBackend implements Backend {
       modality: { kind: 'rescale', slope: 1, intercept: -1024 },
       voi: [{ kind: 'window', center: 40, width: 80, function: 'LINEAR', label: 'Brain' }],
       default_window: { center: 40, width: 80, function: 'LINEAR' },
-      spacing: { row_mm: 0.75, column_mm: 0.75, kind: 'calibrated' },
+      spacing: { row_mm: 0.94, column_mm: 0.94, kind: 'calibrated' },
       position_mm: index * 5 - 80,
       orientation: [1, 0, 0, 0, 1, 0],
     }
@@ -203,11 +204,15 @@ export class MockBackend implements Backend {
 
   async thumbnail(seriesId: string): Promise<ArrayBuffer> {
     this.#note('thumbnail', seriesId)
+    let png = this.#thumbnails.get(seriesId)
+    if (png) return png
     const { width, height, data } =
       seriesId === 'chest-pa'
         ? preview(chestRadiograph(), CHEST.columns, CHEST.rows, { center: 2000, width: 3600 })
         : preview(headSlice(HEAD_SLICES / 2), HEAD_SIDE, HEAD_SIDE, { center: 1064, width: 80 })
-    return greyPng(width, height, data)
+    png = greyPng(width, height, data)
+    this.#thumbnails.set(seriesId, png)
+    return png
   }
 
   async tags(seriesId: string, index: number): Promise<TagNode[]> {
@@ -242,7 +247,7 @@ export class MockBackend implements Backend {
       Math.exp(-(((i % side) + 0.5 - cx) ** 2 + (Math.floor(i / side) + 0.5 - cy) ** 2) / 1.6),
     )
     const region = chest
-      ? { x: 0, y: 100, width: 1200, height: 1200 }
+      ? { x: 0, y: 60, width: 720, height: 720 }
       : { x: 0, y: 0, width: HEAD_SIDE, height: HEAD_SIDE }
     return {
       question,

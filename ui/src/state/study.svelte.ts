@@ -252,6 +252,7 @@ export class StudyState {
           this.#show(held)
           continue
         }
+        this.#cache.prefetch(seriesId, []) // what is wanted now goes first
         const timer = setTimeout(() => {
           this.slow = true
         }, SLOW_FRAME_MS)

@@ -3,7 +3,7 @@
 import type { FrameInfo } from '../backend/types'
 import { Frame } from './frame'
 import type { Pipeline } from './lut'
-import type { Renderer } from './renderer'
+import { type Renderer, type RendererKind, targetOptions } from './renderer'
 
 const SIDE = 1024
 const ROUNDS = 5
@@ -56,10 +56,10 @@ export function faster(cpuMs: number, gpuMs: number): 'cpu' | 'webgl2' {
   return gpuMs < cpuMs * MARGIN ? 'webgl2' : 'cpu'
 }
 
-/** A canvas to measure with. */
-export function probeTarget(): CanvasRenderingContext2D | null {
+/** A canvas to measure a renderer with, of the sort that the viewport gives it. */
+export function probeTarget(kind: RendererKind): CanvasRenderingContext2D | null {
   const canvas = document.createElement('canvas')
   canvas.width = SIDE
   canvas.height = SIDE
-  return canvas.getContext('2d')
+  return canvas.getContext('2d', targetOptions(kind))
 }

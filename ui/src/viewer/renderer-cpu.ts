@@ -7,7 +7,7 @@ import { type Picture, type Renderer, scaleOf, shade, Tables } from './renderer'
 export class CpuRenderer implements Renderer {
   readonly kind = 'cpu'
   readonly #canvas = document.createElement('canvas')
-  readonly #context = this.#canvas.getContext('2d')
+  readonly #context = this.#canvas.getContext('2d', { willReadFrequently: true })
   readonly #tables = new Tables()
   #image: ImageData | undefined
   #shaded = ''

@@ -26,6 +26,14 @@ export interface Renderer {
   dispose(): void
 }
 
+/**
+ * How the canvas is made that a renderer draws into: what the processor draws stays in its memory; a picture from WebGL2 does
+ * not have to leave the device.
+ */
+export function targetOptions(kind: RendererKind): CanvasRenderingContext2DSettings {
+  return { alpha: false, willReadFrequently: kind === 'cpu' }
+}
+
 /** Device pixels that an image pixel is wide. */
 export function scaleOf(map: Affine): number {
   return Math.hypot(map.a, map.b)

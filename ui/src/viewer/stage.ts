@@ -88,15 +88,15 @@ export class Stage {
   }
 
   #measure(): RendererKind {
-    const target = probeTarget()
-    if (!target || !this.#gpu) return 'cpu'
+    const [forCpu, forGpu] = [probeTarget('cpu'), probeTarget('webgl2')]
+    if (!forCpu || !forGpu || !this.#gpu) return 'cpu'
+    const cpu = new CpuRenderer()
     try {
-      const cpu = new CpuRenderer()
-      const verdict = faster(measure(cpu, target), measure(this.#gpu, target))
-      cpu.dispose()
-      return verdict
+      return faster(measure(cpu, forCpu), measure(this.#gpu, forGpu))
     } catch {
       return 'cpu'
+    } finally {
+      cpu.dispose()
     }
   }
 }
