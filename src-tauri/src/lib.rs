@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lucency_assistant::Options;
+use lucency_assistant::{AssistantError, Options};
 use tauri::webview::{PageLoadEvent, PageLoadPayload};
 use tauri::{AppHandle, Emitter, Manager, Webview, WebviewWindow};
 
@@ -61,7 +61,7 @@ fn say(text: &str) -> ExitCode {
 }
 
 fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let state = Arc::new(AppState::new(arguments, Options::standard(None)?));
+    let state = Arc::new(AppState::new(arguments, options()?));
     tauri::Builder::default()
         .manage(state.clone())
         .plugin(tauri_plugin_single_instance::init(second_start))
@@ -91,6 +91,18 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         ])
         .run(tauri::generate_context!())?;
     Ok(())
+}
+
+/// Where things are. Without the application's own files the window opens all the same and says what is missing.
+fn options() -> lucency_assistant::Result<Options> {
+    match Options::standard(None) {
+        Err(AssistantError::NoAssets) => Ok(Options {
+            home: lucency_packs::home()?,
+            assets: Path::new("assets").into(),
+            pack: None,
+        }),
+        found => found,
+    }
 }
 
 /// Loads the models on a thread of its own, so that the window paints meanwhile.
