@@ -3,6 +3,7 @@
 mod commands;
 mod npy;
 mod output;
+mod sample;
 
 use clap::{Parser, Subcommand};
 
@@ -21,6 +22,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Inspect(commands::study::Inspect),
+    Pixels(commands::study::Pixels),
+    Render(commands::study::Render),
     /// Answer a question about an image, with confidence and evidence
     Ask(commands::assist::Ask),
     /// Score a label set on an image
@@ -32,22 +36,37 @@ enum Command {
     /// Measure a pack on data of yours
     #[command(subcommand)]
     Eval(commands::eval::Eval),
+    /// Time opening, scrolling, asking and findings on this machine
+    Bench(commands::bench::Bench),
+    /// Make the demo studies and the demo library anew
+    DemoAssets(commands::demo_assets::DemoAssets),
     /// Show the demo study without a window
     Demo(commands::demo::Demo),
     Packs(commands::packs::Arguments),
+    Phantom(commands::phantom::Phantom),
+    #[command(subcommand)]
+    Train(commands::train::Train),
 }
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
     let result: Result<(), CommandError> = match arguments.command {
+        Command::Inspect(command) => command.run(output),
+        Command::Pixels(command) => command.run(output),
+        Command::Render(command) => command.run(output),
         Command::Ask(command) => command.run(output),
         Command::Findings(command) => command.run(output),
         Command::Similar(command) => command.run(output),
         Command::Embed(command) => command.run(output),
         Command::Eval(command) => command.run(output),
+        Command::Bench(command) => command.run(output),
+        Command::DemoAssets(command) => command.run(output),
         Command::Demo(command) => command.run(output),
         Command::Packs(arguments) => commands::packs::run(arguments, output),
+        Command::Phantom(command) => command.run(output),
+        Command::Train(command) => command.run(output),
     };
+    commands::bench::report_memory();
     output.finish(result)
 }

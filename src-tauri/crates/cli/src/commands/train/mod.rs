@@ -1,0 +1,45 @@
+//! `lucency train`: the demo pack from data, in documented commands.
+
+mod clip;
+mod mednist;
+mod phantoms;
+mod prompts;
+mod vqa_rad;
+
+use clap::{Subcommand, ValueEnum};
+use lucency_nn::Progress;
+
+use crate::output::{CommandError, Output};
+
+/// Train models
+#[derive(Subcommand)]
+pub enum Train {
+    /// Train image and text towers on phantoms, MedNIST and VQA-RAD
+    Clip(clip::ClipArgs),
+}
+
+/// A recipe: architecture, data, objective and schedule together.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Preset {
+    /// The bundled demo pack.
+    Demo,
+}
+
+impl Train {
+    /// Runs the command.
+    pub fn run(&self, output: Output) -> Result<(), CommandError> {
+        match self {
+            Self::Clip(args) => args.run(output),
+        }
+    }
+}
+
+/// One line of progress on standard error.
+fn print_progress(progress: &Progress) {
+    let left = progress
+        .eta_s
+        .map(|s| format!(", {:.0} min left", s / 60.0))
+        .unwrap_or_default();
+    let message = progress.message.as_deref().unwrap_or_default();
+    eprintln!("{} {}/{}{left} {message}", progress.stage, progress.done, progress.total);
+}
