@@ -102,7 +102,12 @@ impl DicomImage {
             return Ok((values, self.layout.bits_allocated));
         }
         let packing = Packing {
-            order: if swap { Order::Little } else { order },
+            // Bytes (VR OB) have no order; only words are turned round.
+            order: match self.layout.bits_allocated % 8 == 0 {
+                true if !swap => order,
+                false if words => order,
+                _ => Order::Little,
+            },
             skip_bits: skip_bits + lead as u32 * 8,
         };
         // Whole-byte samples are sliced from the first byte; only bit fields know how to skip.
