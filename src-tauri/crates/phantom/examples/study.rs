@@ -11,7 +11,6 @@ fn main() {
         site: Site::A,
         content: Content::Mixed,
         dicom: Some(StudyOptions {
-            encoding: Encoding::Deflated,
             ..StudyOptions::default()
         }),
         png_side: Some(320),

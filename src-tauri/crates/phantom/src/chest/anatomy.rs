@@ -120,7 +120,7 @@ impl Body {
             left,
             heart,
             knob: (
-                between(rng, 15.0, 20.0) + 6.0 * age.max(0.0),
+                between(rng, 10.0, 15.0) + 7.0 * age.max(0.0),
                 between(rng, 58.0, 70.0),
                 between(rng, 16.0, 19.0) + 5.0 * age.max(0.0),
             ),
@@ -268,7 +268,7 @@ impl Body {
         let reach_x = if number == 1 {
             62.0
         } else {
-            self.inner_half_width(lateral_y).max(66.0) + 4.0
+            self.inner_half_width(lateral_y).max(64.0) + 2.0
         };
         let reach_z = if number == 1 {
             48.0

@@ -101,7 +101,8 @@ pub(crate) fn ribs(body: &Body, bone: &mut Plane, scratch: &mut Plane, projectio
                 knots.push(projection.knot(p, radius, weight.max(0.0) * slant));
             }
             let gain =
-                body.bone * if number < 3 { 0.72 } else { 1.0 } * if lateral { 0.5 } else { 1.05 };
+                body.bone * if number < 3 {
+                0.85 } else { 1.0 } * if lateral { 0.55 } else { 1.15 };
             stroke(
                 bone,
                 scratch,
@@ -160,7 +161,7 @@ pub(crate) fn shoulders(
                 wall: 0.32,
                 core: 0.4,
             },
-            0.72 * body.bone,
+            1.25 * body.bone,
         );
 
         let border = |points: &[Point], radius: f32| -> Vec<Knot> {
@@ -184,7 +185,7 @@ pub(crate) fn shoulders(
             projection,
             &medial,
             Fill::Solid,
-            0.42 * body.bone,
+            0.25 * body.bone,
         );
         let lateral = border(
             &[
@@ -200,7 +201,7 @@ pub(crate) fn shoulders(
             projection,
             &lateral,
             Fill::Solid,
-            0.55 * body.bone,
+            0.3 * body.bone,
         );
         let ridge = border(
             &[
@@ -219,7 +220,7 @@ pub(crate) fn shoulders(
                 wall: 0.35,
                 core: 0.4,
             },
-            0.5 * body.bone,
+            0.35 * body.bone,
         );
         let glenoid = border(
             &[
@@ -235,7 +236,7 @@ pub(crate) fn shoulders(
             projection,
             &glenoid,
             Fill::Solid,
-            0.6 * body.bone,
+            0.3 * body.bone,
         );
         plate(
             bone,

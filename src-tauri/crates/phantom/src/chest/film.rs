@@ -295,7 +295,7 @@ impl Acquisition {
             }
             BINS as f32 / 100.0
         };
-        (at(0.06), at(0.97))
+        (at(0.06), at(0.975) + 0.12)
     }
 
     /// The characteristic curve: 0 is the darkest lung, 1 the densest body.

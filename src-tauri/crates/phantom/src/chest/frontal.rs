@@ -130,17 +130,15 @@ pub(crate) fn project(
                 lung_depth = body.dome(sign).depth_above(x, y, half);
             }
             if lung_depth > 0.0 {
-                if ax < medial {
-                    let q = (ax / medial).powi(2);
-                    lung_depth *= 1.0 - (1.0 - q).powf(0.7);
-                }
+                let q = ax / (0.96 * medial);
+                lung_depth *= 1.0 - 1.0 / (1.0 + q.powi(7));
                 lung_depth =
-                    (lung_depth - body.heart.depth_at(x, y) - great_vessels(body, x, y)).max(0.0);
+                    (lung_depth - (1.35 * body.heart.depth_at(x, y)).min(0.92 * lung_depth) - great_vessels(body, x, y)).max(0.0);
             }
             if lung_depth > 0.0 {
                 let mottle = texture.fractal(x, y, 21.0, 3, 0.62);
                 let fine = texture.fractal(x + 300.0, y, 4.6, 2, 0.7);
-                let mut air_share = AIR * (1.0 - 0.035 * mottle - 0.03 * fine);
+                let mut air_share = AIR * (1.0 - 0.05 * mottle - 0.045 * fine);
                 // Blood settles: the lower lungs are denser.
                 air_share -= 0.05 * smoothstep(60.0, 230.0, y);
                 let mut filled = 0.0f32;
@@ -238,7 +236,7 @@ fn draw_arms(body: &Body, projection: Projection, arms: &mut Plane, scratch: &mu
 fn great_vessels(body: &Body, x: f32, y: f32) -> f32 {
     let (kx, ky, kr) = body.knob;
     let ball = |cx: f32, cy: f32, r: f32, stretch: f32| {
-        let d2 = (x - cx) * (x - cx) + (y - cy) * (y - cy);
+        let d2 = (x - cx) * (x - cx) + 0.62 * (y - cy) * (y - cy);
         if d2 < r * r {
             2.0 * stretch * (r * r - d2).sqrt()
         } else {
@@ -263,7 +261,7 @@ fn fluid_share(body: &Body, lesion: &Lesion, sign: f32, ax: f32, inner: f32, y: 
     }
     let level = body.fluid_level(lesion, sign);
     let t = (ax / inner).clamp(0.0, 1.0);
-    let climb = 26.0 * t.powi(5) + 6.0 * (1.0 - t).powi(3);
+    let climb = 34.0 * t.powi(4) + 8.0 * (1.0 - t).powi(3);
     let top = level + 22.0 - climb - 10.0;
     // In front and behind the fluid climbs less than at the side: a soft upper edge.
     smoothstep(top - 7.0, top + 15.0, y) * 0.94
@@ -387,17 +385,17 @@ fn airways(body: &Body, projection: Projection, soft: &mut Plane, scratch: &mut 
     .iter()
     .map(|&p| projection.knot(p, 8.4, 1.0))
     .collect();
-    stroke(soft, scratch, projection, &trachea, Fill::Solid, -0.95);
+    stroke(soft, scratch, projection, &trachea, Fill::Solid, -1.5);
     for (sign, end) in [(-1.0f32, (27.0, 112.0)), (1.0, (36.0, 110.0))] {
         let bronchus: Vec<Knot> = [
-            at(-1.0, 84.0),
-            at(sign * 0.5 * end.0, 97.0),
+            at(sign * 7.0 - 1.0, 92.0),
+            at(sign * 0.6 * end.0, 100.0),
             at(sign * end.0, end.1),
         ]
         .iter()
         .zip([7.0f32, 6.2, 4.5])
         .map(|(&p, r)| projection.knot(p, r, 0.8))
         .collect();
-        stroke(soft, scratch, projection, &bronchus, Fill::Solid, -0.7);
+        stroke(soft, scratch, projection, &bronchus, Fill::Solid, -0.8);
     }
 }

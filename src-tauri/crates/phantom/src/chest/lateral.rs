@@ -64,6 +64,7 @@ pub(crate) fn project(
     let blobs: Vec<_> = body.lung_lesions(spec, Finding::Consolidation).collect();
     let fluid = spec.lesion(Finding::PleuralEffusion);
     let across = body.scale.2;
+    let (reach_left, reach_right) = (body.heart.reach(1.0), body.heart.reach(-1.0));
 
     for py in 0..height {
         for px in 0..width {
@@ -77,18 +78,18 @@ pub(crate) fn project(
 
             // The back is flatter than the front; the arms are raised.
             let u = (z / if z < 0.0 { outer_d + 10.0 } else { outer_d }).abs();
-            let arm_lift = smoothstep(30.0, -30.0, y) * 0.0;
             let mut tissue = if u < 1.0 {
                 2.0 * outer_w.min(172.0)
                     * 0.80
                     * (1.0 - u * u * (0.3 + 0.7 * u)).sqrt()
-                    * (1.0 + arm_lift)
             } else {
                 0.0
             };
             tissue += raised_arms(z, y);
             bone.values[i] +=
-                bones::spine_lateral(SPINE_FRONT - z + 12.0 * (y / 130.0).sin(), y, body.bone);
+                bones::spine_lateral(SPINE_FRONT - z + 12.0 * (y / 130.0).sin(), y,
+                2.6 * body.bone,
+            );
 
             let mut air = 0.0;
             let mut seen = 0.0;
@@ -102,9 +103,10 @@ pub(crate) fn project(
                 // The heart leans back as it rises.
                 let hz = hz + 0.22 * hy;
                 let rho2 = hz * hz + hy * hy;
-                let swell = if rho2 < 1.0 { (1.0 - rho2).sqrt() } else { 0.0 };
+                let swell = if rho2 < 1.0 {
+                    1.3 * (1.0 - rho2).powf(0.42) } else { 0.0 };
                 for sign in [-1.0f32, 1.0] {
-                    let medial = (13.0f32).max(swell * body.heart.reach(sign));
+                    let medial = (13.0f32).max(swell * if sign > 0.0 { reach_left } else { reach_right });
                     let mut depth = if sign > 0.0 {
                         body.left.width_above(z, y, medial, reach.max(medial))
                     } else {
@@ -142,7 +144,7 @@ pub(crate) fn project(
             if air > 0.0 {
                 let mottle = texture.fractal(z, y + 400.0, 21.0, 3, 0.62);
                 let fine = texture.fractal(z + 300.0, y, 4.6, 2, 0.7);
-                tissue -= air * AIR * (1.0 - 0.035 * mottle - 0.03 * fine);
+                tissue -= air * AIR * (1.0 - 0.05 * mottle - 0.045 * fine);
                 for (lesion, _, p) in &nodules {
                     let radius = lesion.size_mm / 2.0;
                     let d2 = ((z - p.z) * across).powi(2) + ((y - p.y) * body.scale.1).powi(2);
@@ -165,7 +167,7 @@ pub(crate) fn project(
                 let d2 = ((z - 96.0 - 0.2 * body.depth_wall) / 38.0).powi(2)
                     + ((y - body.breast_drop) / 58.0).powi(2);
                 if d2 < 1.0 {
-                    tissue += 110.0 * body.breast * (1.0 - d2).sqrt();
+                    tissue += 42.0 * body.breast * (1.0 - d2).sqrt();
                 }
             }
             // Stomach gas under the left dome.
@@ -202,7 +204,7 @@ pub(crate) fn project(
 fn raised_arms(z: f32, y: f32) -> f32 {
     let lift = 1.0 - smoothstep(-30.0, 55.0, y + 0.35 * z);
     let span = 1.0 - smoothstep(60.0, 105.0, (z + 5.0).abs());
-    105.0 * lift * span
+    70.0 * lift * span
 }
 
 /// The aortic arch and the descending aorta, which lungs surround.
@@ -263,6 +265,6 @@ fn sternum(body: &Body, projection: Projection, bone: &mut Plane, scratch: &mut 
             wall: 0.3,
             core: 0.5,
         },
-        0.9 * body.bone,
+        1.6 * body.bone,
     );
 }
