@@ -71,7 +71,9 @@ export class HeatPainter {
       this.#canvas ??= document.createElement('canvas')
       this.#canvas.width = width
       this.#canvas.height = height
-      this.#canvas.getContext('2d')?.putImageData(new ImageData(data, width, height), 0, 0)
+      this.#canvas
+        .getContext('2d', { willReadFrequently: true })
+        ?.putImageData(new ImageData(data, width, height), 0, 0)
       this.#drawn = heat
     }
     const { x, y, width, height } = heat.region
