@@ -52,6 +52,8 @@ pub struct ContrastiveConfig {
     pub claim_weight: f64,
     /// Weight of the class loss.
     pub class_weight: f64,
+    /// The share of images that bring a caption to a step; texts cost as much as images.
+    pub caption_share: f64,
     /// Claims asked about in each step, at most.
     pub claims_per_step: usize,
     /// Longest text in tokens, start and end included; longer ones are cut.
@@ -161,7 +163,11 @@ impl Objective for Contrastive<'_> {
         let mut texts = TextBatch::default();
 
         let mut captions: Vec<&Caption> = Vec::new(); // distinct texts, which stand first in the batch
-        for view in &views {
+        for (i, view) in views.iter().enumerate() {
+            let brings = rng.random_bool(self.config.caption_share);
+            if !brings && i > 0 {
+                continue; // the first always does, so that a batch has a caption
+            }
             if texts.place(&view.caption.text) as usize == captions.len() {
                 captions.push(&view.caption);
             }

@@ -45,14 +45,25 @@ impl AnswerHead {
     pub fn load(weights: &Weights, config: &AnswerHeadConfig) -> Result<Self> {
         let (f, h, a) = (config.image_features, config.hidden, config.answers.len());
         let memory = match &config.memory {
-            Some(memory) => Some(Memory::load(&weights.pp("memory"), memory, f, config.buckets, a)?),
+            Some(memory) => Some(Memory::load(
+                &weights.pp("memory"),
+                memory,
+                f,
+                config.buckets,
+                a,
+            )?),
             None => None,
         };
-        let linear = |name: &str, inputs, outputs, bias| Linear::load(&weights.pp(name), inputs, outputs, bias);
+        let linear = |name: &str, inputs, outputs, bias| {
+            Linear::load(&weights.pp(name), inputs, outputs, bias)
+        };
         let table = weights.pp("grams").get(
             (config.buckets + 1, h),
             "weight",
-            Init::Normal { mean: 0.0, std: 0.02 },
+            Init::Normal {
+                mean: 0.0,
+                std: 0.02,
+            },
         )?;
         Ok(Self {
             mean: weights.pp("features").get(f, "mean", Init::Zeros)?,
@@ -105,7 +116,12 @@ impl AnswerHead {
         keep: Option<(&Tensor, &Tensor)>,
     ) -> Result<Tensor> {
         let b = questions.len();
-        let longest = questions.iter().map(|q| q.grams.len()).max().unwrap_or(1).max(1);
+        let longest = questions
+            .iter()
+            .map(|q| q.grams.len())
+            .max()
+            .unwrap_or(1)
+            .max(1);
         let mut ids = Vec::with_capacity(b * longest);
         let mut counts = Vec::with_capacity(b * longest);
         let mut embedded: Vec<f32> = Vec::with_capacity(b * self.config.embed_dim);
@@ -121,7 +137,11 @@ impl AnswerHead {
         let device = Device::Cpu;
         let ids = Tensor::from_vec(ids, (b, longest), &device)?;
         let counts = Tensor::from_vec(counts, (b, longest, 1), &device)?;
-        let embedded = l2_normalise(&Tensor::from_vec(embedded, (b, self.config.embed_dim), &device)?)?;
+        let embedded = l2_normalise(&Tensor::from_vec(
+            embedded,
+            (b, self.config.embed_dim),
+            &device,
+        )?)?;
         let bag = self.grams.forward(&ids)?.broadcast_mul(&counts)?.sum(1)?; // [b, h]
         let mut q = (bag + self.text.forward(&embedded)?)?; // [b, h]
         if let Some((keep, _)) = keep {
@@ -218,6 +238,11 @@ impl AnswerHead {
             }
         }
         Ok(Tensor::from_vec(out, (questions.len(), a), &Device::Cpu)?)
+    }
+
+    /// The image features that stand for no image in particular, `[f]`.
+    pub fn mean_features(&self) -> &Tensor {
+        &self.mean
     }
 
     /// The number of answers.

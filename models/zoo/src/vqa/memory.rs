@@ -52,7 +52,11 @@ impl Memory {
         let row_grams: Vec<Vec<u32>> = as_u32(&row_grams)?
             .to_vec2::<u32>()?
             .into_iter()
-            .map(|row| row.into_iter().filter(|g| (*g as usize) < buckets).collect())
+            .map(|row| {
+                row.into_iter()
+                    .filter(|g| (*g as usize) < buckets)
+                    .collect()
+            })
             .collect();
         let mut postings: HashMap<u32, Vec<u32>> = HashMap::new();
         for (row, grams) in row_grams.iter().enumerate() {
@@ -83,7 +87,10 @@ impl Memory {
                 dots[*row as usize] += weight;
             }
         }
-        dots.iter().zip(&self.row_norms).map(|(dot, norm)| dot / (norm * own)).collect()
+        dots.iter()
+            .zip(&self.row_norms)
+            .map(|(dot, norm)| dot / (norm * own))
+            .collect()
     }
 
     /// How much the memory says for every answer, beside the null slot.
@@ -114,12 +121,16 @@ impl Memory {
             .index_select(&self.row_image, 1)?; // [b, rows]
         let scale = |i: usize| self.scales.narrow(0, i, 1);
         let product = (&by_image * &by_question)?;
-        let logits = (by_image.broadcast_mul(&scale(0)?)?
-            + by_question.broadcast_mul(&scale(1)?)?)?;
+        let logits =
+            (by_image.broadcast_mul(&scale(0)?)? + by_question.broadcast_mul(&scale(1)?)?)?;
         let logits = ((logits + product.broadcast_mul(&scale(2)?)?)? + hidden)?; // [b, rows]
         let null = scale(3)?.broadcast_as((questions.len(), 1))?; // [b, 1]
-        let shares = lucency_nn::ops::softmax_last(&Tensor::cat(&[logits, null.contiguous()?], 1)?)?;
-        let recalled = shares.narrow(1, 0, rows)?.contiguous()?.matmul(&self.answers_of_rows)?; // [b, answers]
+        let shares =
+            lucency_nn::ops::softmax_last(&Tensor::cat(&[logits, null.contiguous()?], 1)?)?;
+        let recalled = shares
+            .narrow(1, 0, rows)?
+            .contiguous()?
+            .matmul(&self.answers_of_rows)?; // [b, answers]
         Ok((recalled, shares.narrow(1, rows, 1)?))
     }
 }

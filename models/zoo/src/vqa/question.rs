@@ -25,7 +25,19 @@ impl QuestionForm {
         let first = words.next().unwrap_or_default();
         let auxiliary = matches!(
             first,
-            "is" | "are" | "was" | "were" | "does" | "do" | "did" | "has" | "have" | "had" | "can" | "could" | "would" | "should"
+            "is" | "are"
+                | "was"
+                | "were"
+                | "does"
+                | "do"
+                | "did"
+                | "has"
+                | "have"
+                | "had"
+                | "can"
+                | "could"
+                | "would"
+                | "should"
         );
         if words.any(|w| w == "or") {
             Self::Choice
@@ -39,7 +51,8 @@ impl QuestionForm {
 
 /// The words of a lower-case text.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty())
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
 }
 
 /// A question made ready for the head.
@@ -107,10 +120,12 @@ pub fn gram_ids(ids: &[u32], buckets: usize) -> Vec<u32> {
         .flat_map(|n| padded.windows(n))
         .filter(|gram| *gram != [EDGE])
         .map(|gram| {
-            let hash = gram.iter().flat_map(|id| id.to_le_bytes()).fold(
-                0xcbf2_9ce4_8422_2325u64,
-                |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3),
-            );
+            let hash = gram
+                .iter()
+                .flat_map(|id| id.to_le_bytes())
+                .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+                    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+                });
             ((hash ^ (hash >> 32)) % buckets as u64) as u32
         })
         .collect();
@@ -125,14 +140,24 @@ mod tests {
 
     #[test]
     fn the_form_follows_from_the_words() {
-        assert_eq!(QuestionForm::of("Is there a pneumothorax?"), QuestionForm::YesNo);
-        assert_eq!(QuestionForm::of("Is this a CT or an MRI?"), QuestionForm::Choice);
+        assert_eq!(
+            QuestionForm::of("Is there a pneumothorax?"),
+            QuestionForm::YesNo
+        );
+        assert_eq!(
+            QuestionForm::of("Is this a CT or an MRI?"),
+            QuestionForm::Choice
+        );
         assert_eq!(QuestionForm::of("Where is the lesion?"), QuestionForm::Open);
     }
 
     #[test]
     fn grams_know_the_order_of_tokens() {
         assert_ne!(gram_ids(&[1, 2, 3], 8192), gram_ids(&[3, 2, 1], 8192));
-        assert_eq!(gram_ids(&[1], 8192).len(), 4, "one token, two edges, one triple");
+        assert_eq!(
+            gram_ids(&[1], 8192).len(),
+            4,
+            "one token, two edges, one triple"
+        );
     }
 }

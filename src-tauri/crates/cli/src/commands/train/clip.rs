@@ -56,7 +56,7 @@ pub const TRAIN_SEEDS: u64 = 1_000_000;
 const VALIDATION_SEEDS: u64 = 2_000_000;
 const VALIDATION_COUNT: u64 = 400;
 /// Samples of each source in a batch: phantoms, MedNIST, VQA-RAD.
-const BATCH: [usize; 3] = [32, 8, 8];
+const BATCH: [usize; 3] = [34, 6, 8];
 
 #[derive(Serialize)]
 struct Report {
@@ -174,8 +174,9 @@ impl ClipArgs {
                 caption_weight: 0.5,
                 claim_weight: 4.0,
                 class_weight: 0.3,
-                claims_per_step: 28,
-                longest_text: CONTEXT,
+                caption_share: 0.5,
+                claims_per_step: 14,
+                longest_text: 40,
             },
         );
         let outcome = train(&plan, &weights, &mut objective, &self.out, &stop, &mut |p| super::print_progress(&p))?;

@@ -1,9 +1,14 @@
 //! `lucency train`: the demo pack from data, in documented commands.
 
+mod answers;
+mod card;
 mod clip;
+mod findings;
 mod mednist;
+mod pack;
 mod phantoms;
 mod prompts;
+mod questions;
 mod vqa_rad;
 
 use clap::{Subcommand, ValueEnum};
@@ -16,6 +21,8 @@ use crate::output::{CommandError, Output};
 pub enum Train {
     /// Train image and text towers on phantoms, MedNIST and VQA-RAD
     Clip(clip::ClipArgs),
+    /// Train the answer head on a run's towers, calibrate, measure and write the pack
+    Answers(answers::AnswersArgs),
 }
 
 /// A recipe: architecture, data, objective and schedule together.
@@ -30,6 +37,7 @@ impl Train {
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
         match self {
             Self::Clip(args) => args.run(output),
+            Self::Answers(args) => args.run(output),
         }
     }
 }

@@ -16,9 +16,12 @@ use rayon::prelude::*;
 use super::prompts::{Prompts, SIDED};
 
 /// Pixels on the short side of a rendered film, before it is made small.
-const FILM_SIDE: usize = 320;
+const FILM_SIDE: usize = 208;
 /// Pixels on the side of a rendered slice.
-const SLICE_SIDE: usize = 256;
+const SLICE_SIDE: usize = 192;
+/// The same two for images that are judged.
+const LARGE_FILM_SIDE: usize = 416;
+const LARGE_SLICE_SIDE: usize = 320;
 /// The brain window: centre and width in Hounsfield units.
 const BRAIN_WINDOW: (f32, f32) = (40.0, 80.0);
 
@@ -66,29 +69,32 @@ pub fn training_spec(seed: u64) -> (Spec, View) {
 
 /// Renders one view as a square grey image of `side` pixels; a head shows a slice with its lesion.
 pub fn render(spec: &Spec, view: View, side: usize, rng: &mut impl Rng) -> Result<Image8> {
-    let large = if view == View::Axial {
-        let mut heights = vec![head::key_slice(spec)];
-        let others: Vec<f32> = head::slice_positions()
-            .into_iter()
-            .filter(|z| {
-                if spec.lesions.is_empty() {
-                    (-10.0..66.0).contains(z)
-                } else {
-                    head::slice_shows(spec, *z)
-                }
-            })
-            .collect();
-        heights.extend(others);
-        let z = heights[rng.random_range(0..heights.len())];
-        let slice = render_head(spec, z, SLICE_SIDE);
-        let grey = slice.to_display_u8(BRAIN_WINDOW.0, BRAIN_WINDOW.1);
-        Image8::new(SLICE_SIDE, SLICE_SIDE, 1, grey)?
-    } else {
-        let (width, height) = lucency_phantom::film_size(spec, view, FILM_SIDE);
-        let film = render_chest(spec, view, width, height);
-        Image8::new(width, height, 1, film.to_display_u8())?
-    };
+    let large = render_at(spec, view, (FILM_SIDE, SLICE_SIDE), rng)?;
     Ok(resize::resize(&large, Filter::Bicubic, side, side))
+}
+
+/// Renders one view at a size closer to a stored image's, in its own shape.
+pub fn render_large(spec: &Spec, view: View, rng: &mut impl Rng) -> Result<Image8> {
+    render_at(spec, view, (LARGE_FILM_SIDE, LARGE_SLICE_SIDE), rng)
+}
+
+fn render_at(spec: &Spec, view: View, (film, slice): (usize, usize), rng: &mut impl Rng) -> Result<Image8> {
+    if view != View::Axial {
+        let (width, height) = lucency_phantom::film_size(spec, view, film);
+        let film = render_chest(spec, view, width, height);
+        return Ok(Image8::new(width, height, 1, film.to_display_u8())?);
+    }
+    let mut heights = vec![head::key_slice(spec)];
+    heights.extend(head::slice_positions().into_iter().filter(|z| {
+        if spec.lesions.is_empty() {
+            (-10.0..66.0).contains(z)
+        } else {
+            head::slice_shows(spec, *z)
+        }
+    }));
+    let z = heights[rng.random_range(0..heights.len())];
+    let grey = render_head(spec, z, slice).to_display_u8(BRAIN_WINDOW.0, BRAIN_WINDOW.1);
+    Ok(Image8::new(slice, slice, 1, grey)?)
 }
 
 /// Renders the phantoms of `count` seeds from `first` on, or reads their images from `cache` if it holds them.
@@ -145,7 +151,6 @@ pub fn sample(phantom: &PhantomImage, prompts: &Prompts) -> Sample {
     for _ in 0..3 {
         for sentence in spec.sentences(*view, &mut rng) {
             let fact = match sentence.finding {
-                None if captions.is_empty() || sentence.text.is_empty() => None,
                 None => None,
                 Some(finding) if sentence.present => positive_fact(spec, *view, finding),
                 Some(finding) => Some(format!("no {finding}")),

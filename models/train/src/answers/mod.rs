@@ -1,0 +1,11 @@
+//! Training the answer head on frozen towers: features are computed once, so an epoch takes seconds.
+
+mod data;
+mod fit;
+mod judge;
+mod remember;
+
+pub use data::{AnswerData, Row};
+pub use fit::{FitConfig, fit, fit_recall, fresh_head_weights};
+pub use judge::{Control, Judged, judge};
+pub use remember::with_memory;

@@ -1,0 +1,110 @@
+//! The demo pack's model card.
+
+use std::fmt::Write as _;
+
+use super::answers::{LEAST_COVERAGE, Rates, WANTED_ACCURACY};
+use super::findings::FindingFigures;
+use super::pack::{LICENCE, Parts};
+
+/// The card as Markdown.
+pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
+    let m = parts.measured;
+    let percent = |v: f64| format!("{:.1} %", v * 100.0);
+    let optional = |v: Option<f64>| v.map_or("–".to_string(), percent);
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        out,
+        "# Lucency demo model\n\n\
+         A compact CLIP with a question-answering head, trained from nothing on two CPU cores. It exists so that the application,\n\
+         its tests and its demo study work out of the box. **It is not a medical device and must not be used for patients.**\n\n\
+         ## What it is\n\n\
+         - Image tower: CLIP's modified ResNet, layers 1-2-2-1, width 24, 128 × 128 grey pixels; attention pool.\n\
+         - Text tower: 3 transformer layers of width 192, {context} tokens, {vocab} ids of CLIP's vocabulary.\n\
+         - Shared space of {dim} dimensions. Weights are stored as 16-bit floats.\n\
+         - Answer head: pooled image features and hashed n-grams of the question, low-rank bilinear fusion, {answers} answers, and a\n\
+           memory of the training questions ({memory} of them) that is consulted by image and question similarity. A yes-or-no\n\
+           question is answered with yes or no.\n\n\
+         ## Data\n\n\
+         | source | licence | used for |\n|---|---|---|\n\
+         | Phantoms: synthetic chest radiographs and head CT with known truth, drawn by this project | none needed | towers, head, calibration |\n\
+         | MedNIST (B. Erickson, Mayo Clinic; from TCIA, RSNA bone age, NIH), four of five images | CC BY-SA 4.0 | towers, head |\n\
+         | VQA-RAD training questions (Lau et al. 2018), without a tenth of the images and a tenth of the questions for the towers | CC0 1.0 | towers, head |\n\n\
+         The weights are licensed {LICENCE}, because MedNIST is share-alike.\n\n\
+         ## Recipe\n\n\
+         ```\n\
+         lucency train clip --preset demo --mednist DIR --vqa-rad DIR --out RUN\n\
+         lucency train answers --preset demo --run RUN --mednist DIR --vqa-rad DIR --out assets/packs/demo\n\
+         ```\n\n\
+         Towers: {steps} steps of 48 images ({minutes:.0} minutes), seed 7; multi-positive InfoNCE with captions, cross-entropy of claims against\n\
+         their denials, cross-entropy over class prompts; AdamW, warm-up and cosine, averaged weights. Head: frozen towers; the shipped head is\n\
+         fitted on all training questions, its figures below come from a fit without the held-out ones.\n\
+         Confidence is divided by a temperature of {temperature:.2}, fitted on validation questions. Below {threshold:.2} the application says\n\
+         that it does not know: the lowest confidence from which {wanted} of validation answers are right, answering at least {least}.\n\n",
+        context = parts.clip_config.text.context,
+        vocab = parts.clip_config.text.vocab,
+        dim = parts.clip_config.embed_dim,
+        answers = parts.head.answers.len(),
+        memory = parts.head.memory.map_or(0, |m| m.rows),
+        steps = parts.steps,
+        minutes = parts.minutes,
+        temperature = m.temperature,
+        threshold = m.threshold,
+        wanted = percent(WANTED_ACCURACY),
+        least = percent(LEAST_COVERAGE),
+    );
+    let (n, accuracy, recall) = &findings.six_classes;
+    let _ = write!(
+        out,
+        "## Figures (own validation)\n\n\
+         Zero-shot classes on MedNIST's held-out fifth (n {n}): accuracy {}; recall by class {}.\n\n\
+         Zero-shot findings on {} phantoms of fresh seeds, both sites: macro AUROC {:.3}.\n\n\
+         | finding | AUROC | ECE |\n|---|---|---|\n",
+        percent(*accuracy),
+        recall.iter().map(|r| percent(*r)).collect::<Vec<_>>().join(", "),
+        findings.n,
+        findings.macro_auroc,
+    );
+    for (name, figure) in &findings.findings {
+        let _ = writeln!(out, "| {name} | {:.3} | {:.3} |", figure.auroc, figure.ece);
+    }
+    let (n, right) = findings.phantom_questions;
+    let _ = write!(
+        out,
+        "\nClosed questions about these phantoms (n {n}): {} right.\n\n\
+         Questions of VQA-RAD, compared after the VQA normalisation. Held-out questions are on images that the model saw with other\n\
+         questions, as in the published split; held-out images were never seen. The controls answer from the question with a mean image, or with\n\
+         another question's image.\n\n\
+         | questions | n | open | closed | overall |\n|---|---|---|---|---|\n",
+        percent(right)
+    );
+    for (name, Rates { n, open, closed, overall, .. }) in &m.answers {
+        let _ = writeln!(
+            out,
+            "| {name} | {n} | {} | {} | {} |",
+            optional(*open),
+            optional(*closed),
+            percent(*overall)
+        );
+    }
+    if let Some(r) = m.answers.get("vqa-rad held-out questions") {
+        let _ = write!(
+            out,
+            "\nCalibration error on held-out questions: {:.3} before the temperature, {:.3} after. Answered: {}, of which {} are right.\n",
+            m.ece_before,
+            r.ece,
+            percent(r.coverage),
+            optional(r.selective_accuracy)
+        );
+    }
+    out.push_str(
+        "\n## What it cannot do\n\n\
+         - Its findings are learned from drawings. On real radiographs they are not evidence of anything; nobody measured them there.\n\
+         - It sees 128 × 128 pixels: small nodules, thin lines and fine fractures are lost before it looks.\n\
+         - Most of what it knows about real questions comes from the wording, and from having seen similar questions about the same 314 images.\n\
+           On images that it never saw it is hardly better than the question alone; the application flags answers that the image does not change.\n\
+         - It knows a fixed list of answers and English alone.\n\
+         - A head CT is judged one slice at a time.\n",
+    );
+    out
+}
