@@ -17,7 +17,7 @@ mod random;
 mod spec;
 pub mod words;
 
-pub use chest::{Radiograph, film_size, render_chest};
+pub use chest::{Radiograph, film_size, midline_of_film, render_chest};
 pub use dicom::{Encoding, Identity, StudyOptions, write_study};
 pub use error::{PhantomError, Result};
 pub use head::{HeadSlice, render_head};

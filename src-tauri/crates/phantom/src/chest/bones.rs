@@ -101,8 +101,7 @@ pub(crate) fn ribs(body: &Body, bone: &mut Plane, scratch: &mut Plane, projectio
                 knots.push(projection.knot(p, radius, weight.max(0.0) * slant));
             }
             let gain =
-                body.bone * if number < 3 {
-                0.85 } else { 1.0 } * if lateral { 0.55 } else { 1.15 };
+                body.bone * if number < 3 { 0.85 } else { 1.0 } * if lateral { 0.55 } else { 1.15 };
             stroke(
                 bone,
                 scratch,
@@ -360,8 +359,8 @@ pub(crate) fn spine_lateral(d: f32, y: f32, bone: f32) -> f32 {
     let pitch = 22.5 + 0.02 * y.max(0.0);
     let phase = (y + 300.0) / pitch;
     let t = phase - phase.floor();
-    let body_y = 1.0 - smoothstep(0.76, 0.82, t) + smoothstep(0.96, 1.0, t);
-    let plate = (-((t - 0.76) / 0.045).powi(2)).exp() + (-((t - 0.01) / 0.045).powi(2)).exp();
+    let body_y = 1.0 - 0.65 * smoothstep(0.80, 0.86, t) + 0.65 * smoothstep(0.95, 1.0, t);
+    let plate = (-((t - 0.80) / 0.035).powi(2)).exp() + (-((t - 0.01) / 0.035).powi(2)).exp();
     let mut mineral = 0.0;
     if (0.0..=size).contains(&d) {
         let edge = smoothstep(0.0, 2.0, d) * (1.0 - smoothstep(size - 2.0, size, d));

@@ -132,8 +132,10 @@ pub(crate) fn project(
             if lung_depth > 0.0 {
                 let q = ax / (0.96 * medial);
                 lung_depth *= 1.0 - 1.0 / (1.0 + q.powi(7));
-                lung_depth =
-                    (lung_depth - (1.35 * body.heart.depth_at(x, y)).min(0.92 * lung_depth) - great_vessels(body, x, y)).max(0.0);
+                lung_depth = (lung_depth
+                    - (1.35 * body.heart.depth_at(x, y)).min(0.92 * lung_depth)
+                    - great_vessels(body, x, y))
+                .max(0.0);
             }
             if lung_depth > 0.0 {
                 let mottle = texture.fractal(x, y, 21.0, 3, 0.62);

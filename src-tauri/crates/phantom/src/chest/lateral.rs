@@ -79,16 +79,15 @@ pub(crate) fn project(
             // The back is flatter than the front; the arms are raised.
             let u = (z / if z < 0.0 { outer_d + 10.0 } else { outer_d }).abs();
             let mut tissue = if u < 1.0 {
-                2.0 * outer_w.min(172.0)
-                    * 0.80
-                    * (1.0 - u * u * (0.3 + 0.7 * u)).sqrt()
+                2.0 * outer_w.min(172.0) * 0.80 * (1.0 - u * u * (0.3 + 0.7 * u)).sqrt()
             } else {
                 0.0
             };
             tissue += raised_arms(z, y);
-            bone.values[i] +=
-                bones::spine_lateral(SPINE_FRONT - z + 12.0 * (y / 130.0).sin(), y,
-                2.6 * body.bone,
+            bone.values[i] += bones::spine_lateral(
+                SPINE_FRONT - z + 12.0 * (y / 130.0).sin(),
+                y,
+                1.25 * body.bone,
             );
 
             let mut air = 0.0;
@@ -98,15 +97,19 @@ pub(crate) fn project(
                 let reach = inner_w * (1.0 - v * v * (0.45 + 0.55 * v)).sqrt();
                 let (hz, hy) = (
                     (z - body.heart.z) / body.heart.half_depth,
-                    (y - body.heart.y) / body.heart.half_height,
+                    (y - body.heart.y - 8.0) / (0.86 * body.heart.half_height),
                 );
                 // The heart leans back as it rises.
-                let hz = hz + 0.22 * hy;
+                let hz = hz + 0.30 * hy;
                 let rho2 = hz * hz + hy * hy;
                 let swell = if rho2 < 1.0 {
-                    1.3 * (1.0 - rho2).powf(0.42) } else { 0.0 };
+                    1.12 * (1.0 - rho2).powf(0.6)
+                } else {
+                    0.0
+                };
                 for sign in [-1.0f32, 1.0] {
-                    let medial = (13.0f32).max(swell * if sign > 0.0 { reach_left } else { reach_right });
+                    let medial =
+                        (13.0f32).max(swell * if sign > 0.0 { reach_left } else { reach_right });
                     let mut depth = if sign > 0.0 {
                         body.left.width_above(z, y, medial, reach.max(medial))
                     } else {

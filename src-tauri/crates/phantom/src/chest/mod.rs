@@ -78,3 +78,28 @@ fn placement(
         size,
     )
 }
+
+/// The column at which the patient's midline crosses the middle row of a frontal film.
+pub fn midline_of_film(spec: &Spec, view: View, width: usize, height: usize) -> f32 {
+    let (_, placement) = placement_of(spec, view, (width, height));
+    placement.to_pixel(0.0, 0.5 * anatomy::RIGHT_DOME).0
+}
+
+/// Heart width over inner chest width, measured on the shapes that are projected: the heart where
+/// rays cross it, the chest between the inner walls at its widest.
+pub fn measured_cardiothoracic_ratio(spec: &Spec) -> f32 {
+    let body = Body::of(spec);
+    let (mut left, mut right, mut chest) = (0.0f32, 0.0f32, 0.0f32);
+    for y in 0..320 {
+        let y = y as f32;
+        chest = chest.max(2.0 * body.inner_half_width(y));
+        for x in -600..600 {
+            let x = x as f32 * 0.25;
+            if body.heart.depth_at(x, y) > 0.0 {
+                left = left.max(x);
+                right = right.max(-x);
+            }
+        }
+    }
+    (left + right) / chest
+}
