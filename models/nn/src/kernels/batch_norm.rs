@@ -4,7 +4,7 @@ use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 use super::fused::{Fused3, with_floats};
-use super::math::{sum1, sum2};
+use super::math::{pair_of_sums, sum1};
 use super::simd::vectorised;
 use crate::Result;
 use crate::batch_norm::Follow;
@@ -41,12 +41,12 @@ vectorised! {
     /// `(Σ dy, Σ dy (x − mean))` of a run; with `relu`, only where `x · scale + shift` is positive.
     fn gradient_sums(x: &[f32], dy: &[f32], mean: f32, scale: f32, shift: f32, relu: bool) -> (f32, f32) {
         if relu {
-            (
-                sum2(x, dy, |x, dy| if x * scale + shift > 0.0 { dy } else { 0.0 }),
-                sum2(x, dy, |x, dy| if x * scale + shift > 0.0 { dy * (x - mean) } else { 0.0 }),
-            )
+            pair_of_sums(x, dy, |x, dy| {
+                let dy = if x * scale + shift > 0.0 { dy } else { 0.0 };
+                (dy, dy * (x - mean))
+            })
         } else {
-            (sum1(dy, |dy| dy), sum2(x, dy, |x, dy| dy * (x - mean)))
+            pair_of_sums(x, dy, |x, dy| (dy, dy * (x - mean)))
         }
     }
 }

@@ -107,6 +107,26 @@ pub(crate) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     total(lanes)
 }
 
+/// Two sums over two slices of one length in one pass.
+#[inline(always)]
+pub(crate) fn pair_of_sums(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> (f32, f32)) -> (f32, f32) {
+    let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
+    let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..LANES {
+            let (u, v) = f(a[i], b[i]);
+            first[i] += u;
+            second[i] += v;
+        }
+    }
+    for (i, (&a, &b)) in a_tail.iter().zip(b_tail).enumerate() {
+        let (u, v) = f(a, b);
+        first[i] += u;
+        second[i] += v;
+    }
+    (total(first), total(second))
+}
+
 /// The largest element; minus infinity for none.
 #[inline(always)]
 pub(crate) fn max(a: &[f32]) -> f32 {
