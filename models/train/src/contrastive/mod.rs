@@ -5,6 +5,7 @@
 //! train exactly what zero-shot findings and zero-shot classes compute at use.
 
 mod evaluate;
+mod guide;
 mod pool;
 mod texts;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use lucency_nn::ops::l2_normalise;
 use lucency_nn::{Mode, Weights};
-use lucency_zoo::clip::Clip;
+use lucency_zoo::clip::{Clip, VisionConfig};
 use lucency_zoo::preprocess::Preprocess;
 use lucency_zoo::tokenizer::ClipTokenizer;
 use rand::Rng;
@@ -23,11 +24,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use evaluate::{PoolEmbedding, embed_images, zero_shot};
+pub use guide::Guide;
 pub use pool::{ClaimWordings, ClassSet, ClassWordings, PromptPool};
 pub use texts::TextBatch;
 
 use crate::data::{
-    Augment, Caption, Dataset, Facing, Mirror, Mixture, Sample, augment, rng_for, swap_sides,
+    Augment, Caption, Dataset, Facing, Mirror, Mixture, Sample, Warp, augment, rng_for, swap_sides,
 };
 use crate::losses::{claim_loss, cross_entropy, multi_positive_infonce};
 use crate::run::{Objective, StepLoss};
@@ -52,6 +54,10 @@ pub struct ContrastiveConfig {
     pub claim_weight: f64,
     /// Weight of the class loss.
     pub class_weight: f64,
+    /// Weight of the guide's loss over positions.
+    pub local_weight: f64,
+    /// Weight of the guide's loss over claims.
+    pub global_weight: f64,
     /// The share of images that bring a caption to a step; texts cost as much as images.
     pub caption_share: f64,
     /// Claims asked about in each step, at most.
@@ -76,6 +82,8 @@ pub struct Parts<'a> {
     pub held_out: Vec<usize>,
     /// Wordings of claims and classes.
     pub pool: PromptPool,
+    /// Read-outs that help the image tower while it learns, if any.
+    pub guide: Option<Guide>,
 }
 
 /// The objective over a data set.
@@ -92,6 +100,7 @@ struct View {
     facts: Vec<String>,
     claims: Vec<(usize, bool)>,
     classes: Vec<(usize, usize)>,
+    cells: Vec<f32>, // [cells, claims]: 1, 0 or -1; empty without a guide
 }
 
 impl<'a> Contrastive<'a> {
@@ -108,7 +117,9 @@ impl<'a> Contrastive<'a> {
             _ => Facing::Same,
         };
         let preprocess = &self.parts.preprocess;
-        let grey = augment(&sample.image, preprocess.side(), &self.config.augment, facing, &mut rng);
+        let size = (sample.image.width, sample.image.height);
+        let warp = Warp::draw(&self.config.augment, size, facing, &mut rng);
+        let grey = augment(&sample.image, preprocess.side(), &self.config.augment, &warp, &mut rng);
         let pixels = normalise(&grey, preprocess);
         let caption = sample.captions[rng.random_range(0..sample.captions.len())].clone();
         let own = sample.captions.iter().map(|c| c.text.clone()).collect();
@@ -119,6 +130,7 @@ impl<'a> Contrastive<'a> {
             facts: sample.facts.clone(),
             claims: sample.claims.clone(),
             classes: sample.classes.clone(),
+            cells: self.cells(sample, &warp),
         };
         if facing == Facing::Mirrored && sample.mirror == Mirror::SwapSides {
             view.caption.text = swap_sides(&view.caption.text);
@@ -131,6 +143,44 @@ impl<'a> Contrastive<'a> {
             }
         }
         view
+    }
+}
+
+impl Contrastive<'_> {
+    /// What holds in each cell of the trunk's grid, as the view shows it.
+    fn cells(&self, sample: &Sample, warp: &Warp) -> Vec<f32> {
+        let Some(guide) = &self.parts.guide else {
+            return Vec::new();
+        };
+        let (claims, grid) = (guide.claims(), self.grid());
+        let (w, h) = (sample.image.width as f64, sample.image.height as f64);
+        let mut out = vec![-1f32; grid * grid * claims];
+        let reach = 0.35 / grid as f64; // a finding that fills a third of a cell beside it counts
+        for (cell, row) in out.chunks_exact_mut(claims).enumerate() {
+            let across = ((cell % grid) as f64 + 0.5) / grid as f64;
+            let down = ((cell / grid) as f64 + 0.5) / grid as f64;
+            let (x, y) = warp.source(across, down);
+            let (x, y) = (x / w, y / h);
+            for claim in &sample.located {
+                row[*claim] = 0.0;
+            }
+            for place in &sample.places {
+                let [left, top, right, bottom] = place.edges.map(f64::from);
+                let inside = x > left - reach && x < right + reach && y > top - reach && y < bottom + reach;
+                if inside && row[place.claim] == 0.0 {
+                    row[place.claim] = 1.0;
+                }
+            }
+        }
+        out
+    }
+
+    /// Cells along a side of the trunk's grid.
+    fn grid(&self) -> usize {
+        match &self.parts.clip.config().vision {
+            VisionConfig::Vit(vit) => vit.image_size / vit.patch_size,
+            VisionConfig::ResNet(resnet) => resnet.image_size / 16,
+        }
     }
 }
 
@@ -207,7 +257,8 @@ impl Objective for Contrastive<'_> {
             pixels.extend_from_slice(&view.pixels);
         }
         let pixels = Tensor::from_vec(pixels, (n, 3, side, side), &Device::Cpu)?;
-        let images = l2_normalise(&clip.encode_image(&pixels, Mode::Train)?)?; // [n, d]
+        let trunk = clip.trunk(&pixels, Mode::Train)?;
+        let images = l2_normalise(&clip.head(&trunk.hidden, Mode::Train)?)?; // [n, d]
         let texts = texts.embed(clip, &self.parts.tokenizer, self.config.longest_text)?;
         let texts = l2_normalise(&texts)?; // [texts, d]
         let log_scale = clip.logit_scale().minimum(LARGEST_LOG_SCALE)?;
@@ -262,6 +313,22 @@ impl Objective for Contrastive<'_> {
             let loss = cross_entropy(&logits, &labels)?;
             total = (total + (&loss * self.config.class_weight)?)?;
             parts.push(("class", scalar(&loss)?));
+        }
+        if let Some(guide) = &self.parts.guide {
+            let mut known = vec![-1f32; n * guide.claims()];
+            let mut cells = Vec::new();
+            for (i, view) in views.iter().enumerate() {
+                cells.extend_from_slice(&view.cells);
+                for (claim, holds) in &view.claims {
+                    known[i * guide.claims() + claim] = f32::from(u8::from(*holds));
+                }
+            }
+            let local = guide.local_loss(clip, &trunk.hidden, &cells)?;
+            let global = guide.global_loss(&images, &known)?;
+            total = (total + (&local * self.config.local_weight)?)?;
+            total = (total + (&global * self.config.global_weight)?)?;
+            parts.push(("local", scalar(&local)?));
+            parts.push(("global", scalar(&global)?));
         }
         parts.push(("log_scale", scalar(&log_scale)?));
         Ok(StepLoss { total, parts, samples: n })

@@ -50,31 +50,53 @@ pub enum Facing {
     Mirrored,
 }
 
+/// From a position in a view to the position in the image that it shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Warp {
+    centre: (f64, f64),
+    crop: (f64, f64),
+    turn: (f64, f64), // sine and cosine
+    flip: f64,
+}
+
+impl Warp {
+    /// Draws a crop, a scale and a rotation of an image of `width × height`.
+    pub fn draw(how: &Augment, (width, height): (usize, usize), facing: Facing, rng: &mut impl Rng) -> Self {
+        let (w, h) = (width as f64, height as f64);
+        let scale = rng.random_range(how.scale_min..=how.scale_max);
+        let stretch = (rng.random_range(-how.aspect..=how.aspect) / 2.0).exp();
+        let crop = (w * scale * stretch, h * scale / stretch);
+        let mut wander = |room: f64| rng.random_range(-0.5..=0.5) * room;
+        let centre = (
+            w / 2.0 + wander((w - crop.0).abs() + 0.02 * w),
+            h / 2.0 + wander((h - crop.1).abs() + 0.02 * h),
+        );
+        let angle = rng.random_range(-how.rotation_deg..=how.rotation_deg).to_radians();
+        Self {
+            centre,
+            crop,
+            turn: angle.sin_cos(),
+            flip: if facing == Facing::Mirrored { -1.0 } else { 1.0 },
+        }
+    }
+
+    /// Where a point of the view lies in the image, in pixels from its upper left corner.
+    ///
+    /// - `across`, `down`: position in the view, 0 to 1
+    pub fn source(&self, across: f64, down: f64) -> (f64, f64) {
+        let u = self.flip * (across - 0.5) * self.crop.0;
+        let v = (down - 0.5) * self.crop.1;
+        let (sin, cos) = self.turn;
+        (self.centre.0 + u * cos - v * sin, self.centre.1 + u * sin + v * cos)
+    }
+}
+
 /// A random view.
 ///
 /// - `image`: one channel
+/// - `warp`: where it looks
 /// - returns `side × side` grey values in 0..=1, row-major
-pub fn augment(
-    image: &Image8,
-    side: usize,
-    how: &Augment,
-    facing: Facing,
-    rng: &mut impl Rng,
-) -> Vec<f32> {
-    let (w, h) = (image.width as f64, image.height as f64);
-    let scale = rng.random_range(how.scale_min..=how.scale_max);
-    let stretch = (rng.random_range(-how.aspect..=how.aspect) / 2.0).exp();
-    let (crop_w, crop_h) = (w * scale * stretch, h * scale / stretch);
-    let wander = |room: f64, rng: &mut dyn rand::RngCore| {
-        let r: f64 = rng.random_range(-0.5..=0.5);
-        r * room
-    };
-    let centre_x = w / 2.0 + wander((w - crop_w).abs() + 0.02 * w, rng);
-    let centre_y = h / 2.0 + wander((h - crop_h).abs() + 0.02 * h, rng);
-    let angle = rng
-        .random_range(-how.rotation_deg..=how.rotation_deg)
-        .to_radians();
-    let (sin, cos) = angle.sin_cos();
+pub fn augment(image: &Image8, side: usize, how: &Augment, warp: &Warp, rng: &mut impl Rng) -> Vec<f32> {
     let contrast = 1.0 + rng.random_range(-how.contrast..=how.contrast);
     let brightness = rng.random_range(-how.brightness..=how.brightness);
     let gamma = rng.random_range(-how.gamma..=how.gamma).exp();
@@ -87,14 +109,11 @@ pub fn augment(
         })
         .collect();
     let mut out = Vec::with_capacity(side * side);
-    let flip = if facing == Facing::Mirrored { -1.0 } else { 1.0 };
     for row in 0..side {
-        let v = ((row as f64 + 0.5) / side as f64 - 0.5) * crop_h;
+        let down = (row as f64 + 0.5) / side as f64;
         for column in 0..side {
-            let u = flip * ((column as f64 + 0.5) / side as f64 - 0.5) * crop_w;
-            let x = centre_x + u * cos - v * sin - 0.5;
-            let y = centre_y + u * sin + v * cos - 0.5;
-            out.push(bilinear(image, &table, x as f32, y as f32));
+            let (x, y) = warp.source((column as f64 + 0.5) / side as f64, down);
+            out.push(bilinear(image, &table, (x - 0.5) as f32, (y - 0.5) as f32));
         }
     }
     if noise > 0.0 {

@@ -6,7 +6,7 @@ mod sides;
 
 use std::sync::Arc;
 
-pub use augment::{Augment, Facing, augment, centre_view};
+pub use augment::{Augment, Facing, Warp, augment, centre_view};
 use lucency_zoo::preprocess::Image8;
 pub(crate) use mixture::rng_for;
 pub use mixture::{Mixture, Part};
@@ -34,6 +34,15 @@ pub struct Caption {
     pub fact: Option<String>,
 }
 
+/// Where a claim holds: a rectangle in fractions of the image's sides.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// The claim's index in the prompt pool.
+    pub claim: usize,
+    /// Left, top, right and bottom edge, 0 to 1.
+    pub edges: [f32; 4],
+}
+
 /// An image and what is known about it.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -45,6 +54,10 @@ pub struct Sample {
     pub facts: Vec<String>,
     /// Indices into the prompt pool's claims, each with whether the claim holds; others are unknown.
     pub claims: Vec<(usize, bool)>,
+    /// Where claims hold that have a place.
+    pub places: Vec<Place>,
+    /// Claims all of whose places are in `places`; where none is, the claim holds nowhere.
+    pub located: Vec<usize>,
     /// Indices into the prompt pool's class sets, each with the class.
     pub classes: Vec<(usize, usize)>,
     /// How it may be mirrored.

@@ -17,14 +17,14 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Counts decisions: a score of at least `threshold` is called positive.
+    /// Counts decisions: a score above `threshold` is called positive.
     ///
     /// - `scores`, `labels`: `[n]`
     pub fn at(threshold: f64, scores: &[f64], labels: &[bool]) -> Result<Self> {
         check_lengths("a confusion table", scores.len(), labels.len())?;
         let mut table = Self::default();
         for (score, label) in scores.iter().zip(labels) {
-            match (*score >= threshold, *label) {
+            match (*score > threshold, *label) {
                 (true, true) => table.true_positive += 1,
                 (true, false) => table.false_positive += 1,
                 (false, false) => table.true_negative += 1,

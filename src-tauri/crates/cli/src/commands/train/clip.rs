@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use candle_core::Device;
 use lucency_nn::{Interrupt, Progress, Weights};
 use lucency_train::checkpoint::Checkpoint;
-use lucency_train::contrastive::{Contrastive, ContrastiveConfig, Parts};
+use lucency_train::contrastive::{Contrastive, ContrastiveConfig, Guide, Parts};
 use lucency_train::data::{Augment, InMemory, Mixture, Part};
 use lucency_train::optim::{AdamWConfig, Schedule};
 use lucency_train::run::{Ending, Plan, train};
@@ -48,6 +48,10 @@ pub struct ClipArgs {
 pub const KEPT_SIDE: usize = 144;
 /// Side of the model's input.
 pub const SIDE: usize = 128;
+/// Channels after the stem of the image tower.
+const WIDTH: usize = 24;
+/// Channels of its trunk.
+const TRUNK_CHANNELS: usize = 16 * WIDTH;
 /// Longest text in tokens.
 pub const CONTEXT: usize = 48;
 const VOCABULARY: usize = 3000;
@@ -70,7 +74,7 @@ pub fn demo_config(vocab: usize) -> ClipConfig {
     ClipConfig {
         layout: KeyLayout::OpenAi,
         embed_dim: 256,
-        vision: VisionConfig::ResNet(ResNetConfig::new(SIDE, [1, 2, 2, 1], 24)),
+        vision: VisionConfig::ResNet(ResNetConfig::new(SIDE, [1, 2, 2, 1], WIDTH)),
         text: TextConfig::compact(vocab, CONTEXT, 192, 3),
     }
 }
@@ -148,6 +152,8 @@ impl ClipArgs {
         };
         weights.train_where(|_| true)?;
         let clip = Clip::load(&weights, &config)?;
+        let claims = prompts.pool.claims.len();
+        let guide = Guide::load(&weights, TRUNK_CHANNELS, config.embed_dim, claims)?;
         let [phantom_indices, mednist_indices, vqa_indices] = indices;
         let part = |indices, per_batch| Part { indices, per_batch };
         let mixture = Mixture::new(
@@ -167,6 +173,7 @@ impl ClipArgs {
                 mixture,
                 held_out,
                 pool: prompts.pool,
+                guide: Some(guide),
             },
             ContrastiveConfig {
                 seed: self.seed,
@@ -174,6 +181,8 @@ impl ClipArgs {
                 caption_weight: 0.5,
                 claim_weight: 4.0,
                 class_weight: 0.3,
+                local_weight: 6.0,
+                global_weight: 3.0,
                 caption_share: 0.5,
                 claims_per_step: 14,
                 longest_text: 40,

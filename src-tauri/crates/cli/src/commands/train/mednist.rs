@@ -68,6 +68,8 @@ pub fn sample(image: &MedNistImage) -> Sample {
         captions,
         facts: vec![fact, region_fact],
         claims: Vec::new(),
+        places: Vec::new(),
+        located: Vec::new(),
         classes: vec![(CLASSES, image.class), (REGION_SET, *region)],
         mirror: Mirror::Free,
     }

@@ -54,6 +54,7 @@ pub struct Parts<'a> {
 /// Writes averaged towers as 16-bit floats, with the logit scale as training used it.
 pub fn save_towers(weights: &Weights, path: &Path) -> Result<()> {
     let mut tensors: BTreeMap<String, Tensor> = weights.tensors();
+    tensors.retain(|key, _| !key.starts_with("guide.")); // served training alone
     if let Some(scale) = tensors.get("logit_scale") {
         let clamped = scale.to_scalar::<f32>()?.min(LARGEST_LOG_SCALE);
         let clamped = Tensor::new(clamped, scale.device())?;

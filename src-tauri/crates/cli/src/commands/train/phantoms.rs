@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, Result};
 use lucency_nn::{Interrupt, Progress};
 use lucency_phantom::{Finding, Region, Site, Spec, View, head, render_chest, render_head, sentences};
-use lucency_train::data::{Caption, Mirror, Sample};
+use lucency_train::data::{Caption, Mirror, Place, Sample};
 use lucency_zoo::preprocess::{Filter, Image8, resize};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -84,6 +84,13 @@ fn render_at(spec: &Spec, view: View, (film, slice): (usize, usize), rng: &mut i
         let film = render_chest(spec, view, width, height);
         return Ok(Image8::new(width, height, 1, film.to_display_u8())?);
     }
+    let z = slice_height(spec, rng);
+    let grey = render_head(spec, z, slice).to_display_u8(BRAIN_WINDOW.0, BRAIN_WINDOW.1);
+    Ok(Image8::new(slice, slice, 1, grey)?)
+}
+
+/// The height of the slice that is shown: one with the lesion, or any of the middle of the brain.
+fn slice_height(spec: &Spec, rng: &mut impl Rng) -> f32 {
     let mut heights = vec![head::key_slice(spec)];
     heights.extend(head::slice_positions().into_iter().filter(|z| {
         if spec.lesions.is_empty() {
@@ -92,9 +99,7 @@ fn render_at(spec: &Spec, view: View, (film, slice): (usize, usize), rng: &mut i
             head::slice_shows(spec, *z)
         }
     }));
-    let z = heights[rng.random_range(0..heights.len())];
-    let grey = render_head(spec, z, slice).to_display_u8(BRAIN_WINDOW.0, BRAIN_WINDOW.1);
-    Ok(Image8::new(slice, slice, 1, grey)?)
+    heights[rng.random_range(0..heights.len())]
 }
 
 /// Renders the phantoms of `count` seeds from `first` on, or reads their images from `cache` if it holds them.
@@ -197,14 +202,53 @@ pub fn sample(phantom: &PhantomImage, prompts: &Prompts) -> Sample {
     }
     facts.sort();
     let classes = prompts.phantom_classes(*view);
+    let (places, located) = places(phantom, prompts);
     Sample {
         image: image.clone(),
         captions,
         facts,
         claims,
+        places,
+        located,
         classes,
         mirror: if spec.region == Region::Head { Mirror::SwapSides } else { Mirror::Never },
     }
+}
+
+/// Where the findings are, and which findings' places are all known.
+fn places(phantom: &PhantomImage, prompts: &Prompts) -> (Vec<Place>, Vec<usize>) {
+    const GRID: usize = 256; // boxes are asked for at this size and turned into fractions
+    let PhantomImage { spec, view, .. } = phantom;
+    let boxes = if *view == View::Axial {
+        let z = slice_height(spec, &mut ChaCha8Rng::seed_from_u64(spec.seed));
+        spec.head_boxes(z, GRID)
+    } else {
+        let (width, height) = lucency_phantom::film_size(spec, *view, GRID);
+        let side = GRID as f32;
+        let mut boxes = spec.chest_boxes(*view, width, height);
+        for b in &mut boxes {
+            b.x *= side / width as f32;
+            b.width *= side / width as f32;
+            b.y *= side / height as f32;
+            b.height *= side / height as f32;
+        }
+        boxes
+    };
+    let places: Vec<Place> = boxes
+        .iter()
+        .map(|b| Place {
+            claim: prompts.claim(b.finding.name()),
+            edges: [b.x, b.y, b.x + b.width, b.y + b.height].map(|v| v / GRID as f32),
+        })
+        .collect();
+    let located = spec
+        .possible()
+        .iter()
+        .filter(|f| f.is_decidable_on(*view))
+        .filter(|f| !spec.has(**f) || boxes.iter().any(|b| b.finding == **f))
+        .map(|f| prompts.claim(f.name()))
+        .collect();
+    (places, located)
 }
 
 fn side_signs(side: lucency_phantom::Side) -> &'static [f32] {

@@ -86,6 +86,8 @@ pub fn samples(data: &VqaRad) -> Vec<(u64, Sample)> {
                 captions,
                 facts: vec![fact],
                 claims: Vec::new(),
+        places: Vec::new(),
+        located: Vec::new(),
                 classes: vec![(REGION_SET, region)],
                 mirror: Mirror::Never,
             };
