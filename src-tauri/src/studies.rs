@@ -36,9 +36,12 @@ impl Studies {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a study in, and returns it in the window's words.
+    /// Takes a study in, and returns it in the window's words; one that is open already keeps its identifier.
     pub fn add(&self, study: Study) -> StudyDto {
         let mut open = self.open();
+        if let Some((number, same)) = open.studies.iter().find(|(_, s)| ***s == study) {
+            return present::study(&number.to_string(), same);
+        }
         open.last += 1;
         let number = open.last;
         let dto = present::study(&number.to_string(), &study);

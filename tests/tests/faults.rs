@@ -73,7 +73,17 @@ fn a_truncated_file_is_an_error_and_no_output_is_left() {
     let names = identity(&whole);
     let short = home.path().join("short.dcm");
     let picture = home.path().join("short.png");
-    for keep in [0, 1, 100, 131, 132, 140, 300, whole.len() / 2, whole.len() - 1] {
+    for keep in [
+        0,
+        1,
+        100,
+        131,
+        132,
+        140,
+        300,
+        whole.len() / 2,
+        whole.len() - 1,
+    ] {
         std::fs::write(&short, &whole[..keep]).expect("writable");
         let words = [
             "--json",
@@ -130,7 +140,10 @@ fn a_folder_of_good_and_bad_files_opens_with_a_report() {
     std::fs::copy(&good[0], folder.join("good")).expect("writable");
     std::fs::write(folder.join("notes.txt"), "no image").expect("writable");
     std::fs::write(folder.join("empty.dcm"), "").expect("writable");
-    let output = run(home.path(), &["--json", "inspect", &folder.to_string_lossy()]);
+    let output = run(
+        home.path(),
+        &["--json", "inspect", &folder.to_string_lossy()],
+    );
     assert!(output.status.success(), "one good file is enough");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("notes.txt"), "the rejected file is named");

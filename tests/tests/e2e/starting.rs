@@ -44,7 +44,9 @@ fn window_gets_the_files_of_a_second_start() {
 
 #[test]
 fn window_opens_without_a_session_bus() {
-    let window = Window::open_with("no-bus", &["--demo"], WithBus::No);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = ramp(folder.path(), "ramp.png");
+    let window = Window::open_with("no-bus", &[&file.to_string_lossy()], WithBus::No);
     window.painted();
 }
 

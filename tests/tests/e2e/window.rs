@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use image::GrayImage;
@@ -13,16 +14,20 @@ use crate::webdriver::{Element, Session};
 /// How long anything may take to appear; software rendering on two busy cores is slow.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Windows of one test process open one after another: each wants the machine to itself.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// A running window. Dropping it closes the application and everything around it.
 pub struct Window {
     session: Session,
     name: String,
     environment: Vec<(String, String)>,
-    folder: tempfile::TempDir,
     // Dropped in this order.
     _driver: Driver,
     _bus: Option<Bus>,
     _display: Display,
+    _folder: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
 
 /// Whether a session bus is there, over which a second start finds the first.
@@ -40,6 +45,7 @@ impl Window {
 
     /// The same, with or without a session bus.
     pub fn open_with(name: &str, arguments: &[&str], with_bus: WithBus) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let display = Display::start(1440, 900);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let bus = (with_bus == WithBus::Yes).then(|| Bus::start(folder.path()));
@@ -53,18 +59,14 @@ impl Window {
             session,
             name: name.to_owned(),
             environment,
-            folder,
             _driver: driver,
             _bus: bus,
             _display: display,
+            _folder: folder,
+            _turn: turn,
         };
         window.element("disclaimer");
         window
-    }
-
-    /// A folder for the test's files, gone with the window.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Starts the application once more on the same display and bus; returns when that process has ended.
