@@ -41,7 +41,7 @@ impl HeadSlice {
 }
 
 /// Field of view in millimetres.
-pub const FIELD_MM: f32 = 232.0;
+pub const FIELD_MM: f32 = 222.0;
 /// Lowest slice of a volume.
 const LOWEST: f32 = -34.0;
 /// Distance between slices.
@@ -165,7 +165,7 @@ impl Head {
             half_x: 74.0 * stature * between(rng, 0.95, 1.05),
             half_y: 93.0 * stature * between(rng, 0.95, 1.05),
             scalp: between(rng, 4.0, 8.0),
-            skull: between(rng, 6.0, 9.0),
+            skull: between(rng, 4.6, 7.2),
             atrophy: (0.25 + 0.75 * age * between(rng, 0.6, 1.3)).clamp(0.1, 1.2),
             ventricle: (0.86 + 0.42 * age * between(rng, 0.6, 1.4)) * between(rng, 0.9, 1.1),
             grey: between(rng, 37.0, 40.0),
@@ -285,13 +285,13 @@ impl Head {
     fn value(&self, cut: &Cut, x: f32, y: f32, z: f32) -> f32 {
         let depth = Self::depth(cut, x, y);
         if depth < 0.0 {
-            return self.holder(cut, x, y);
+            return self.holder(x, y);
         }
         if depth < self.scalp {
             return if depth < 1.6 {
                 35.0
             } else {
-                -55.0 + 70.0 * self.texture.octave(x * 0.08, y * 0.08 + z).max(0.0)
+                -12.0 + 38.0 * self.texture.octave(x * 0.08, y * 0.08 + z)
             };
         }
         let bone = depth - self.scalp;
@@ -308,14 +308,13 @@ impl Head {
         {
             return base;
         }
-        self.brain(cut, x, y, z, inner)
+        self.brain(x, y, z, inner)
     }
 
     /// The head holder of the table, outside the head.
-    fn holder(&self, cut: &Cut, x: f32, y: f32) -> f32 {
+    fn holder(&self, x: f32, y: f32) -> f32 {
         let r = ((x * 0.92).powi(2) + (y - 8.0).powi(2)).sqrt();
         let shell = (r - self.half_y - 8.0).abs();
-        let _ = cut;
         if y > 30.0 && shell < 1.6 {
             -650.0
         } else {
@@ -324,7 +323,7 @@ impl Head {
     }
 
     /// Brain, its fluid spaces and its lesion; `inner` is the depth below the inner table.
-    fn brain(&self, cut: &Cut, x: f32, y: f32, z: f32, inner: f32) -> f32 {
+    fn brain(&self, x: f32, y: f32, z: f32, inner: f32) -> f32 {
         let (mut x, y) = (x, y);
         let mut swell = 0.0;
         if let Some(focus) = &self.focus {
@@ -342,7 +341,7 @@ impl Head {
                 }
             }
         }
-        let normal = self.healthy(cut, x, y, z, inner, swell);
+        let normal = self.healthy(x, y, z, inner, swell);
         match &self.focus {
             Some(focus) if focus.lesion.place != Place::Subdural => {
                 self.with_lesion(focus, x, y, z, inner, normal)
@@ -379,7 +378,7 @@ impl Head {
     }
 
     /// Grey and white matter, sulci, ventricles, falx.
-    fn healthy(&self, cut: &Cut, x: f32, y: f32, z: f32, inner: f32, swell: f32) -> f32 {
+    fn healthy(&self, x: f32, y: f32, z: f32, inner: f32, swell: f32) -> f32 {
         let t = &self.texture;
         let ax = x.abs();
         let open = self.atrophy * (1.0 - 0.85 * swell);
@@ -398,10 +397,10 @@ impl Head {
         });
         let reach = 1.0 - smoothstep(11.0, 20.0, shell);
         let mut value = self.white;
-        let cortex = smoothstep(0.42, 0.24, fold + 0.028 * shell - 0.12) * reach;
+        let cortex = smoothstep(0.34, 0.18, fold + 0.022 * shell - 0.08) * reach;
         let cortex = cortex.max(1.0 - smoothstep(2.0, 4.5, shell));
         value += (self.grey - self.white) * cortex;
-        let gap = 0.035 + 0.055 * open;
+        let gap = 0.045 + 0.07 * open;
         let sulcus = smoothstep(gap + 0.03, gap - 0.02, fold) * smoothstep(15.0, 9.0, shell);
         let rim = 1.0 - smoothstep(0.5 + 1.6 * open, 1.4 + 2.0 * open, inner);
         value += (FLUID + 3.0 - value) * (sulcus * (0.45 + 0.5 * open).min(1.0)).max(rim * 0.9);
@@ -416,7 +415,7 @@ impl Head {
         };
         // Deep grey matter: caudate, lentiform, thalamus.
         for n in &NUCLEI {
-            value += (self.grey - 1.0 - value) * smoothstep(-0.08, 0.12, inside(n, 1.0));
+            value += (self.grey - 2.5 - value) * smoothstep(-0.12, 0.22, inside(n, 1.0));
         }
         // The insula and the Sylvian fissure.
         let sylvian_x = 44.0 + 0.05 * (y + 6.0) - 0.12 * (z - 8.0);
@@ -478,7 +477,6 @@ impl Head {
                 value = 110.0;
             }
         }
-        let _ = cut;
         value
     }
 
@@ -491,7 +489,14 @@ impl Head {
             (z - focus.at.2) / focus.half.2,
         );
         let rho = (dx * dx + dy * dy + dz * dz).sqrt();
-        let wobble = 0.16 * t.fractal(x + 80.0, y + 35.0 + z, 16.0, 3, 0.6);
+        let wobble = 0.24
+            * t.fractal(
+                0.8 * x + 0.6 * y + 80.0,
+                0.8 * y - 0.6 * x + 35.0 + z,
+                13.0,
+                3,
+                0.6,
+            );
         match l.finding {
             Finding::Haemorrhage => {
                 let blood = 61.0 + 11.0 * l.conspicuity + 4.0 * t.octave(x * 0.12, y * 0.12);

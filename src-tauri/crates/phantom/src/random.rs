@@ -1,4 +1,4 @@
-//! Seeded random streams: one seed, one independent stream a purpose, the same on every machine.
+//! Seeded random streams: one seed, one independent stream a purpose.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +11,6 @@ pub(crate) enum Purpose {
     Anatomy = 3,
     Vessels = 4,
     Acquisition = 5,
-    Noise = 6,
     Texture = 7,
     Words = 8,
     Lesion = 9,

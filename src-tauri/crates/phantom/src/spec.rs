@@ -390,7 +390,7 @@ impl Spec {
     /// already or belongs to the other region).
     pub fn with(self, finding: Finding) -> Self {
         let mut rng = stream(self.seed ^ ((finding as u64) << 48), Purpose::Lesion);
-        let lesion = Lesion::sample(finding, &self, &mut rng);
+        let lesion = Lesion::sample(finding, &mut rng);
         self.with_lesion(lesion)
     }
 
@@ -459,7 +459,7 @@ impl Patient {
 }
 
 impl Lesion {
-    fn sample(finding: Finding, spec: &Spec, rng: &mut impl Rng) -> Self {
+    fn sample(finding: Finding, rng: &mut impl Rng) -> Self {
         let conspicuity = between(rng, 0.0, 1.0);
         let one_side = if chance(rng, 0.5) {
             Side::Left
@@ -532,7 +532,6 @@ impl Lesion {
                 (Some(one_side), place, 24.0 + 22.0 * conspicuity)
             }
         };
-        let _ = spec;
         Self {
             finding,
             side,

@@ -16,7 +16,7 @@ use crate::spec::{Spec, View};
 /// Renders one view of a chest study.
 ///
 /// The whole field is always shown; where `width`:`height` differs from [`film_size`]'s, more of
-/// the surrounding body shows. The same arguments give the same values on every machine.
+/// the surrounding body shows. The same arguments give the same values.
 pub fn render_chest(spec: &Spec, view: View, width: usize, height: usize) -> Radiograph {
     let body = Body::of(spec);
     let acquisition = Acquisition::of(spec, view);
