@@ -106,7 +106,8 @@ pub fn write(run: &Path, contents: &Contents<'_>) -> Result<()> {
     save(&fresh.join("averaged.safetensors"), contents.averaged)?;
     save(&fresh.join("optimiser.safetensors"), contents.optimiser)?;
     let path = fresh.join("state.json");
-    let text = serde_json::to_string_pretty(contents.state).map_err(|e| TrainError::json(&path, e))?;
+    let text =
+        serde_json::to_string_pretty(contents.state).map_err(|e| TrainError::json(&path, e))?;
     let mut file = fs::File::create(&path).map_err(io(&path))?;
     file.write_all(text.as_bytes()).map_err(io(&path))?;
     file.sync_all().map_err(io(&path))?;

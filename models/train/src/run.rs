@@ -117,13 +117,19 @@ pub fn train(
         if checkpoint.state.seed != plan.seed {
             return Err(TrainError::Checkpoint {
                 path: checkpoint.dir.clone(),
-                reason: format!("it has seed {}, the plan {}", checkpoint.state.seed, plan.seed),
+                reason: format!(
+                    "it has seed {}, the plan {}",
+                    checkpoint.state.seed, plan.seed
+                ),
             });
         }
         done = checkpoint.state.step;
         before_s = checkpoint.state.elapsed_s;
         optimiser.restore(done, &checkpoint.read(&checkpoint.optimiser())?)?;
-        ema.restore(checkpoint.state.ema_steps, &checkpoint.read(&checkpoint.averaged())?)?;
+        ema.restore(
+            checkpoint.state.ema_steps,
+            &checkpoint.read(&checkpoint.averaged())?,
+        )?;
     }
     let mut log = Log::open(&run.join("log.jsonl"), done)?;
     let started = Instant::now();
@@ -144,12 +150,18 @@ pub fn train(
         let step_loss = objective.loss(done)?;
         let loss = f64::from(step_loss.total.to_scalar::<f32>()?);
         if !loss.is_finite() {
-            return Err(TrainError::Diverged { step: done + 1, what: "loss" });
+            return Err(TrainError::Diverged {
+                step: done + 1,
+                what: "loss",
+            });
         }
         let grads = step_loss.total.backward()?;
         let norm = gradient_norm(&grads, &vars)?;
         if !norm.is_finite() {
-            return Err(TrainError::Diverged { step: done + 1, what: "gradient norm" });
+            return Err(TrainError::Diverged {
+                step: done + 1,
+                what: "gradient norm",
+            });
         }
         let rate = plan.schedule.rate(done);
         optimiser.step(&vars, &grads, rate, clip_scale(norm, plan.clip_norm))?;
@@ -159,7 +171,8 @@ pub fn train(
         outcome.losses.push(loss);
         window.1 += step_loss.samples;
         let last = done == total;
-        let evaluates = last || (plan.evaluate_every > 0 && done.is_multiple_of(plan.evaluate_every));
+        let evaluates =
+            last || (plan.evaluate_every > 0 && done.is_multiple_of(plan.evaluate_every));
         if evaluates {
             outcome.figures = objective.evaluate(&ema.tensors(&weights.tensors())?)?;
         }
@@ -169,12 +182,20 @@ pub fn train(
             let line = LogLine {
                 step: done,
                 loss,
-                parts: step_loss.parts.iter().map(|(k, v)| ((*k).to_string(), *v)).collect(),
+                parts: step_loss
+                    .parts
+                    .iter()
+                    .map(|(k, v)| ((*k).to_string(), *v))
+                    .collect(),
                 rate,
                 gradient_norm: norm,
                 samples_per_s: window.1 as f64 / seconds.max(1e-9),
                 elapsed_s: before_s + elapsed,
-                figures: if evaluates { outcome.figures.clone() } else { BTreeMap::new() },
+                figures: if evaluates {
+                    outcome.figures.clone()
+                } else {
+                    BTreeMap::new()
+                },
             };
             log.append(&line)?;
             let left = (total - done) as f64 * elapsed / (done - start_step) as f64;
@@ -188,11 +209,27 @@ pub fn train(
             window = (Instant::now(), 0);
         }
         if !last && done.is_multiple_of(plan.checkpoint_every.max(1)) {
-            save(run, plan, weights, &optimiser, &ema, done, before_s + started.elapsed().as_secs_f64())?;
+            save(
+                run,
+                plan,
+                weights,
+                &optimiser,
+                &ema,
+                done,
+                before_s + started.elapsed().as_secs_f64(),
+            )?;
         }
     }
     outcome.steps = done;
-    save(run, plan, weights, &optimiser, &ema, done, before_s + started.elapsed().as_secs_f64())?;
+    save(
+        run,
+        plan,
+        weights,
+        &optimiser,
+        &ema,
+        done,
+        before_s + started.elapsed().as_secs_f64(),
+    )?;
     Ok(outcome)
 }
 
@@ -201,7 +238,10 @@ fn message(line: &LogLine) -> String {
     for (name, value) in line.parts.iter().chain(&line.figures) {
         text.push_str(&format!(" {name} {value:.4}"));
     }
-    text.push_str(&format!(" norm {:.2} {:.1}/s", line.gradient_norm, line.samples_per_s));
+    text.push_str(&format!(
+        " norm {:.2} {:.1}/s",
+        line.gradient_norm, line.samples_per_s
+    ));
     text
 }
 

@@ -2,7 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use lucency_nn::{Interrupt, Weights, save_tensors};
-use lucency_train::answers::{AnswerData, Control, FitConfig, Row, fit, fit_recall, fresh_head_weights, judge, with_memory};
+use lucency_train::answers::{
+    AnswerData, Control, FitConfig, Row, fit, fit_recall, fresh_head_weights, judge, with_memory,
+};
 use lucency_train::metrics::vqa::AnswerType;
 use lucency_zoo::vqa::{AnswerHead, AnswerHeadConfig, Question, QuestionForm, gram_ids};
 
@@ -14,7 +16,9 @@ fn question(text: &str) -> Question {
     Question {
         text: text.into(),
         grams: gram_ids(&ids, BUCKETS),
-        embedding: (0..8).map(|k| ((text.len() + 3 * k) as f32).sin()).collect(),
+        embedding: (0..8)
+            .map(|k| ((text.len() + 3 * k) as f32).sin())
+            .collect(),
         form: QuestionForm::of(text),
     }
 }
@@ -25,7 +29,9 @@ fn config() -> AnswerHeadConfig {
         embed_dim: 8,
         hidden: 24,
         buckets: BUCKETS,
-        answers: ["ct", "left", "no", "right", "yes"].map(String::from).to_vec(),
+        answers: ["ct", "left", "no", "right", "yes"]
+            .map(String::from)
+            .to_vec(),
         memory: None,
     }
 }
@@ -37,8 +43,20 @@ fn data() -> AnswerData {
         let (there, left) = (i % 2 == 0, (i / 2) % 2 == 0);
         let features = (0..FEATURES)
             .map(|k| match k {
-                0 => if there { 1.0 } else { -1.0 },
-                1 => if left { 1.0 } else { -1.0 },
+                0 => {
+                    if there {
+                        1.0
+                    } else {
+                        -1.0
+                    }
+                }
+                1 => {
+                    if left {
+                        1.0
+                    } else {
+                        -1.0
+                    }
+                }
                 _ => ((i * 31 + k * 17) as f32).sin(),
             })
             .collect();
@@ -52,7 +70,11 @@ fn data() -> AnswerData {
                 image: i,
                 question: question(text),
                 answer: Some(answer),
-                answer_type: if answer == 2 || answer == 4 { AnswerType::Closed } else { AnswerType::Open },
+                answer_type: if answer == 2 || answer == 4 {
+                    AnswerType::Closed
+                } else {
+                    AnswerType::Open
+                },
                 weight: 1.0,
             });
         }
@@ -79,8 +101,16 @@ fn a_head_learns_what_the_image_and_the_question_say_together() {
     let data = data();
     let weights = fresh_head_weights(&data.features, 1).unwrap();
     let rows: Vec<usize> = (0..48).collect();
-    let tensors =
-        fit(&weights, &config(), &data, &rows, &how(), &Interrupt::new(), &mut |_| {}).unwrap();
+    let tensors = fit(
+        &weights,
+        &config(),
+        &data,
+        &rows,
+        &how(),
+        &Interrupt::new(),
+        &mut |_| {},
+    )
+    .unwrap();
     let head = AnswerHead::load(&Weights::from_tensors(tensors, "test"), &config()).unwrap();
     let unseen: Vec<usize> = (48..72).collect();
     let share = |control| {
@@ -88,7 +118,10 @@ fn a_head_learns_what_the_image_and_the_question_say_together() {
         judged.iter().filter(|a| a.right).count() as f64 / judged.len() as f64
     };
     assert!(share(Control::Image) > 0.9, "{}", share(Control::Image));
-    assert!(share(Control::NoImage) < 0.8, "the question alone cannot know sides");
+    assert!(
+        share(Control::NoImage) < 0.8,
+        "the question alone cannot know sides"
+    );
 }
 
 #[test]
@@ -104,7 +137,10 @@ fn a_batch_gives_what_single_questions_give() {
         .unwrap();
     for (row, together) in rows.iter().zip(together) {
         let alone: Vec<f32> = head
-            .forward(&data.images_of(&[*row]).unwrap(), &data.questions_of(&[*row]))
+            .forward(
+                &data.images_of(&[*row]).unwrap(),
+                &data.questions_of(&[*row]),
+            )
             .unwrap()
             .squeeze(0)
             .unwrap()
@@ -120,26 +156,51 @@ fn a_batch_gives_what_single_questions_give() {
 fn every_trainable_tensor_of_the_head_gets_a_gradient() {
     let data = data();
     let weights = fresh_head_weights(&data.features, 3).unwrap();
-    weights.train_where(|key| !key.starts_with("features.")).unwrap();
+    weights
+        .train_where(|key| !key.starts_with("features."))
+        .unwrap();
     let head = AnswerHead::load(&weights, &config()).unwrap();
     let rows = [1usize, 4, 7];
     let standard = head.standardise(&data.images_of(&rows).unwrap()).unwrap();
-    let log_p = head.parametric(&standard, &data.questions_of(&rows), None).unwrap();
-    let grads = log_p.narrow(1, 1, 1).unwrap().sum_all().unwrap().backward().unwrap();
+    let log_p = head
+        .parametric(&standard, &data.questions_of(&rows), None)
+        .unwrap();
+    let grads = log_p
+        .narrow(1, 1, 1)
+        .unwrap()
+        .sum_all()
+        .unwrap()
+        .backward()
+        .unwrap();
     for (key, var) in weights.vars() {
-        let grad = grads.get(var.as_tensor()).unwrap_or_else(|| panic!("{key} has no gradient"));
+        let grad = grads
+            .get(var.as_tensor())
+            .unwrap_or_else(|| panic!("{key} has no gradient"));
         let size: f32 = grad.abs().unwrap().sum_all().unwrap().to_scalar().unwrap();
         // The named-answer path is silent for questions that name no answer.
-        assert!(size > 0.0 || key.starts_with("overlap"), "{key} has a zero gradient");
+        assert!(
+            size > 0.0 || key.starts_with("overlap"),
+            "{key} has a zero gradient"
+        );
     }
 }
 
 #[test]
 fn a_yes_or_no_question_is_answered_with_yes_or_no() {
     let data = data();
-    let head = AnswerHead::load(&fresh_head_weights(&data.features, 4).unwrap(), &config()).unwrap();
-    let ranked = head.answer(&data.images_of(&[0]).unwrap(), &question("Is the heart large?")).unwrap();
-    assert!(ranked[..2].iter().all(|r| r.answer == "yes" || r.answer == "no"));
+    let head =
+        AnswerHead::load(&fresh_head_weights(&data.features, 4).unwrap(), &config()).unwrap();
+    let ranked = head
+        .answer(
+            &data.images_of(&[0]).unwrap(),
+            &question("Is the heart large?"),
+        )
+        .unwrap();
+    assert!(
+        ranked[..2]
+            .iter()
+            .all(|r| r.answer == "yes" || r.answer == "no")
+    );
     assert_eq!(ranked.len(), 5);
 }
 
@@ -159,7 +220,12 @@ fn a_saved_head_with_memory_answers_as_the_live_one() {
     save_tensors(&tensors.into_iter().collect(), &file, DType::F32).unwrap();
     let again = AnswerHead::load(&Weights::open(&file, &Device::Cpu).unwrap(), &config).unwrap();
     let ask = |head: &AnswerHead| -> Vec<Vec<f32>> {
-        let answered: Tensor = head.forward(&data.images_of(&unseen).unwrap(), &data.questions_of(&unseen)).unwrap();
+        let answered: Tensor = head
+            .forward(
+                &data.images_of(&unseen).unwrap(),
+                &data.questions_of(&unseen),
+            )
+            .unwrap();
         answered.to_vec2().unwrap()
     };
     assert_eq!(ask(&live), ask(&again));

@@ -18,12 +18,19 @@ fn load(name: &str) -> Option<HashMap<String, Tensor>> {
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    tensor
+        .to_dtype(DType::F32)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
 }
 
 #[test]
 fn one_adamw_step_moves_parameters_as_pytorch_does() {
-    let (Some(weights), Some(outputs)) = (load("weights.safetensors"), load("outputs.safetensors")) else {
+    let (Some(weights), Some(outputs)) = (load("weights.safetensors"), load("outputs.safetensors"))
+    else {
         return;
     };
     let config = AdamWConfig {
@@ -54,7 +61,10 @@ fn one_adamw_step_moves_parameters_as_pytorch_does() {
         }
         checked += 1;
     }
-    assert!(checked >= 8, "the reference holds eight parameters after a step");
+    assert!(
+        checked >= 8,
+        "the reference holds eight parameters after a step"
+    );
 }
 
 #[test]
@@ -69,7 +79,14 @@ fn a_restored_optimiser_goes_on_as_if_it_had_never_stopped() {
                 optimiser = AdamW::new(AdamWConfig::default());
                 optimiser.restore(steps, &state).unwrap();
             }
-            let grads = var.as_tensor().sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            let grads = var
+                .as_tensor()
+                .sqr()
+                .unwrap()
+                .sum_all()
+                .unwrap()
+                .backward()
+                .unwrap();
             optimiser.step(&vars, &grads, 0.1, 1.0).unwrap();
         }
         values(var.as_tensor())

@@ -6,7 +6,8 @@ use candle_core::{DType, Device};
 use lucency_nn::{Interrupt, Mode, Weights};
 use lucency_train::checkpoint::Checkpoint;
 use lucency_train::contrastive::{
-    ClaimWordings, ClassSet, ClassWordings, Contrastive, ContrastiveConfig, Guide, Parts, PromptPool,
+    ClaimWordings, ClassSet, ClassWordings, Contrastive, ContrastiveConfig, Guide, Parts,
+    PromptPool,
 };
 use lucency_train::data::{Augment, Caption, InMemory, Mirror, Mixture, Part, Place, Sample};
 use lucency_train::optim::{AdamWConfig, Schedule};
@@ -28,11 +29,18 @@ fn sample(index: usize) -> Sample {
             }
         }
     }
-    let text = ["No square.", "A square on the left.", "A square on the right."][kind];
+    let text = [
+        "No square.",
+        "A square on the left.",
+        "A square on the right.",
+    ][kind];
     let left = if kind == 1 { 3.0 } else { 20.0 };
     Sample {
         image: Image8::new(SIDE, SIDE, 1, data).unwrap(),
-        captions: vec![Caption { text: text.into(), fact: Some(text.into()) }],
+        captions: vec![Caption {
+            text: text.into(),
+            fact: Some(text.into()),
+        }],
         facts: vec![text.into()],
         claims: vec![(0, kind > 0)],
         places: if kind == 0 {
@@ -42,7 +50,11 @@ fn sample(index: usize) -> Sample {
             vec![Place { claim: 0, edges }]
         },
         located: vec![0],
-        classes: if kind == 0 { Vec::new() } else { vec![(0, kind - 1)] },
+        classes: if kind == 0 {
+            Vec::new()
+        } else {
+            vec![(0, kind - 1)]
+        },
         mirror: Mirror::Never,
     }
 }
@@ -58,14 +70,22 @@ fn pool() -> PromptPool {
             positive: vec!["There is a square.".into(), "A square.".into()],
             negative: vec!["No square.".into()],
         }],
-        class_sets: vec![ClassSet { name: "side".into(), classes: vec![class("left"), class("right")] }],
+        class_sets: vec![ClassSet {
+            name: "side".into(),
+            classes: vec![class("left"), class("right")],
+        }],
     }
 }
 
 fn plan(total: u64) -> Plan {
     Plan {
         seed: 3,
-        schedule: Schedule { peak: 3e-3, warmup: 3, total, floor: 0.1 },
+        schedule: Schedule {
+            peak: 3e-3,
+            warmup: 3,
+            total,
+            floor: 0.1,
+        },
         optimiser: AdamWConfig::default(),
         clip_norm: 5.0,
         ema_decay: 0.9,
@@ -94,7 +114,14 @@ fn go(run: &Path, total: u64, stop_at: Option<u64>) -> Outcome {
     let guide = Guide::load(&weights, 64, 16, 1).unwrap();
     let mut data = InMemory::default();
     (0..18).for_each(|i| data.push(i as u64, sample(i)));
-    let mixture = Mixture::new(3, vec![Part { indices: (0..12).collect(), per_batch: 6 }]).unwrap();
+    let mixture = Mixture::new(
+        3,
+        vec![Part {
+            indices: (0..12).collect(),
+            per_batch: 6,
+        }],
+    )
+    .unwrap();
     let mut objective = Contrastive::new(
         Parts {
             clip,
@@ -108,7 +135,12 @@ fn go(run: &Path, total: u64, stop_at: Option<u64>) -> Outcome {
         },
         ContrastiveConfig {
             seed: 3,
-            augment: Augment { rotation_deg: 2.0, scale_min: 0.95, scale_max: 1.0, ..Augment::default() },
+            augment: Augment {
+                rotation_deg: 2.0,
+                scale_min: 0.95,
+                scale_max: 1.0,
+                ..Augment::default()
+            },
             caption_weight: 1.0,
             claim_weight: 1.0,
             class_weight: 1.0,
@@ -120,11 +152,18 @@ fn go(run: &Path, total: u64, stop_at: Option<u64>) -> Outcome {
         },
     );
     let stop = Interrupt::new();
-    let outcome = train(&plan(total), &weights, &mut objective, run, &stop, &mut |p| {
-        if stop_at == Some(p.done) {
-            stop.stop();
-        }
-    })
+    let outcome = train(
+        &plan(total),
+        &weights,
+        &mut objective,
+        run,
+        &stop,
+        &mut |p| {
+            if stop_at == Some(p.done) {
+                stop.stop();
+            }
+        },
+    )
     .unwrap();
     let frozen: Vec<String> = weights
         .vars()
@@ -143,9 +182,16 @@ fn a_tiny_run_learns_claims_sides_and_captions() {
     assert_eq!(outcome.ending, Ending::Finished);
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (first, last) = (mean(&outcome.losses[..5]), mean(&outcome.losses[115..]));
-    assert!(last < 0.45 * first, "the loss falls from {first:.2} to {last:.2}");
+    assert!(
+        last < 0.45 * first,
+        "the loss falls from {first:.2} to {last:.2}"
+    );
     assert!(outcome.figures["auroc"] > 0.95, "{:?}", outcome.figures);
-    assert!(outcome.figures["accuracy:side"] > 0.7, "{:?}", outcome.figures);
+    assert!(
+        outcome.figures["accuracy:side"] > 0.7,
+        "{:?}",
+        outcome.figures
+    );
 }
 
 #[test]
@@ -160,7 +206,11 @@ fn a_run_that_was_interrupted_goes_on_along_the_same_curve() {
     assert_eq!(second.ending, Ending::Finished);
     let joined: Vec<f64> = first.losses.iter().chain(&second.losses).copied().collect();
     for (step, (a, b)) in straight.losses.iter().zip(&joined).enumerate() {
-        assert!((a - b).abs() <= 1e-4 * a.abs(), "step {}: {a} without a stop, {b} with one", step + 1);
+        assert!(
+            (a - b).abs() <= 1e-4 * a.abs(),
+            "step {}: {a} without a stop, {b} with one",
+            step + 1
+        );
     }
     let lines = std::fs::read_to_string(parted.path().join("log.jsonl")).unwrap();
     assert_eq!(lines.lines().count(), 10, "one line a step, none twice");
@@ -181,7 +231,9 @@ fn an_interrupt_leaves_a_checkpoint_that_loads_as_a_model() {
         text: TextConfig::compact(tokenizer.vocab_size(), 16, 16, 1),
     };
     let clip = Clip::load(&weights, &config).unwrap();
-    let pixels = Preprocess::squash_grey(SIDE).batch(&[&sample(1).image], &Device::Cpu).unwrap();
+    let pixels = Preprocess::squash_grey(SIDE)
+        .batch(&[&sample(1).image], &Device::Cpu)
+        .unwrap();
     let embedded = clip.embed_images(&pixels, Mode::Eval).unwrap();
     assert_eq!(embedded.dims(), [1, 16]);
 }

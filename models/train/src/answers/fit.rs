@@ -61,8 +61,10 @@ pub fn fresh_head_weights(features: &[Vec<f32>], seed: u64) -> Result<Weights> {
     let shape = width;
     // A fresh store hands out running values that are set here once and saved with the rest.
     let init = lucency_nn::Init::Zeros;
-    view.running(shape, "mean", init)?.set(&Tensor::from_vec(mean, shape, &Device::Cpu)?)?;
-    view.running(shape, "inverse_std", init)?.set(&Tensor::from_vec(inverse, shape, &Device::Cpu)?)?;
+    view.running(shape, "mean", init)?
+        .set(&Tensor::from_vec(mean, shape, &Device::Cpu)?)?;
+    view.running(shape, "inverse_std", init)?
+        .set(&Tensor::from_vec(inverse, shape, &Device::Cpu)?)?;
     Ok(weights)
 }
 
@@ -84,7 +86,11 @@ pub fn fit(
 ) -> Result<HashMap<String, Tensor>> {
     weights.train_where(|key| !key.starts_with("features.") && !key.starts_with("memory."))?;
     let head = AnswerHead::load(weights, config)?;
-    let known: Vec<usize> = rows.iter().copied().filter(|r| data.rows[*r].answer.is_some()).collect();
+    let known: Vec<usize> = rows
+        .iter()
+        .copied()
+        .filter(|r| data.rows[*r].answer.is_some())
+        .collect();
     if known.is_empty() {
         return Err(TrainError::Data("no question has a known answer".into()));
     }
@@ -116,7 +122,10 @@ pub fn fit(
             let loss = batch_loss(&head, data, batch, how, classes, config.hidden, &mut rng)?;
             let value = f64::from(loss.to_scalar::<f32>()?);
             if !value.is_finite() {
-                return Err(TrainError::Diverged { step: step + 1, what: "loss" });
+                return Err(TrainError::Diverged {
+                    step: step + 1,
+                    what: "loss",
+                });
             }
             sum += value;
             let grads = loss.backward()?;
@@ -146,8 +155,15 @@ fn batch_loss(
     let device = Device::Cpu;
     let mut standard = head.standardise(&data.images_of(batch)?)?; // [n, f]
     let width = standard.dim(1)?;
-    let keep: Vec<f32> =
-        (0..n).map(|_| if rng.random_bool(how.image_dropout) { 0.0 } else { 1.0 }).collect();
+    let keep: Vec<f32> = (0..n)
+        .map(|_| {
+            if rng.random_bool(how.image_dropout) {
+                0.0
+            } else {
+                1.0
+            }
+        })
+        .collect();
     standard = standard.broadcast_mul(&Tensor::from_vec(keep, (n, 1), &device)?)?;
     if how.feature_noise > 0.0 {
         let noise: Vec<f32> = (0..n * width)
@@ -156,15 +172,25 @@ fn batch_loss(
         let noise = Tensor::from_vec(noise, (n, width), &device)?;
         standard = (standard + (noise * how.feature_noise)?)?;
     }
-    let mut mask = |rng: &mut ChaCha8Rng| -> Result<Tensor> {
+    let mask = |rng: &mut ChaCha8Rng| -> Result<Tensor> {
         let scale = (1.0 / (1.0 - how.dropout)) as f32;
         let mask: Vec<f32> = (0..n * hidden)
-            .map(|_| if rng.random_bool(how.dropout) { 0.0 } else { scale })
+            .map(|_| {
+                if rng.random_bool(how.dropout) {
+                    0.0
+                } else {
+                    scale
+                }
+            })
             .collect();
         Ok(Tensor::from_vec(mask, (n, hidden), &device)?)
     };
     let (first, second) = (mask(rng)?, mask(rng)?);
-    let log_p = head.parametric(&standard, &data.questions_of(batch), Some((&first, &second)))?; // [n, classes]
+    let log_p = head.parametric(
+        &standard,
+        &data.questions_of(batch),
+        Some((&first, &second)),
+    )?; // [n, classes]
     let mut target = vec![0f32; n * classes];
     let mut total = 0f32;
     for (i, row) in batch.iter().enumerate() {
@@ -197,17 +223,32 @@ pub fn fit_recall(
     let weights = Weights::from_tensors(tensors.clone(), "the answer head");
     weights.train_where(|key| key == "memory.scales")?;
     let head = AnswerHead::load(&weights, config)?;
-    let known: Vec<usize> = rows.iter().copied().filter(|r| data.rows[*r].answer.is_some()).collect();
+    let known: Vec<usize> = rows
+        .iter()
+        .copied()
+        .filter(|r| data.rows[*r].answer.is_some())
+        .collect();
     let questions = data.questions_of(&known);
     let standard = head.standardise(&data.images_of(&known)?)?;
     let parametric = head.parametric(&standard, &questions, None)?.detach();
-    let labels: Vec<u32> =
-        known.iter().filter_map(|r| data.rows[*r].answer.map(|a| a as u32)).collect();
+    let labels: Vec<u32> = known
+        .iter()
+        .filter_map(|r| data.rows[*r].answer.map(|a| a as u32))
+        .collect();
     let labels = Tensor::from_vec(labels, known.len(), &Device::Cpu)?;
     let vars = weights.vars();
-    let mut optimiser = AdamW::new(AdamWConfig { weight_decay: 0.0, beta2: 0.95, ..AdamWConfig::default() });
+    let mut optimiser = AdamW::new(AdamWConfig {
+        weight_decay: 0.0,
+        beta2: 0.95,
+        ..AdamWConfig::default()
+    });
     let steps = 150;
-    let schedule = Schedule { peak: 0.3, warmup: 5, total: steps, floor: 0.05 };
+    let schedule = Schedule {
+        peak: 0.3,
+        warmup: 5,
+        total: steps,
+        floor: 0.05,
+    };
     for step in 0..steps {
         let log_p = head.with_memory(&standard, &questions, &parametric, None)?;
         let picked = log_p.gather(&labels.unsqueeze(1)?, 1)?;

@@ -36,7 +36,11 @@ impl Judged {
             .zip(&self.logits)
             .map(|(answer, row)| {
                 let top = softmax(row, temperature).into_iter().fold(0.0, f64::max);
-                ScoredAnswer { confidence: top, abstained: top < threshold, ..*answer }
+                ScoredAnswer {
+                    confidence: top,
+                    abstained: top < threshold,
+                    ..*answer
+                }
             })
             .collect()
     }
@@ -45,18 +49,31 @@ impl Judged {
 /// Asks every question.
 ///
 /// - `rows`: rows of `data` to ask
-pub fn judge(head: &AnswerHead, data: &AnswerData, rows: &[usize], control: Control) -> Result<Judged> {
-    let mut judged = Judged { logits: Vec::new(), labels: Vec::new(), answers: Vec::new() };
+pub fn judge(
+    head: &AnswerHead,
+    data: &AnswerData,
+    rows: &[usize],
+    control: Control,
+) -> Result<Judged> {
+    let mut judged = Judged {
+        logits: Vec::new(),
+        labels: Vec::new(),
+        answers: Vec::new(),
+    };
     // A fixed rotation by about a third gives every question the image of another patient.
     let shift = rows.len() / 3 + 1;
-    let strangers: Vec<usize> = (0..rows.len()).map(|i| rows[(i + shift) % rows.len()]).collect();
+    let strangers: Vec<usize> = (0..rows.len())
+        .map(|i| rows[(i + shift) % rows.len()])
+        .collect();
     for (chunk, others) in rows.chunks(128).zip(strangers.chunks(128)) {
         let features = match control {
             Control::Image => data.images_of(chunk)?,
             Control::Shuffled => data.images_of(others)?,
             Control::NoImage => mean_image(head, chunk.len())?,
         };
-        let logits: Vec<Vec<f32>> = head.forward(&features, &data.questions_of(chunk))?.to_vec2()?;
+        let logits: Vec<Vec<f32>> = head
+            .forward(&features, &data.questions_of(chunk))?
+            .to_vec2()?;
         for (row, logits) in chunk.iter().zip(logits) {
             let row = &data.rows[*row];
             let logits: Vec<f64> = logits.into_iter().map(f64::from).collect();
@@ -77,5 +94,8 @@ pub fn judge(head: &AnswerHead, data: &AnswerData, rows: &[usize], control: Cont
 /// Features that standardise to zero.
 fn mean_image(head: &AnswerHead, n: usize) -> Result<Tensor> {
     let mean = head.mean_features();
-    Ok(mean.unsqueeze(0)?.broadcast_as((n, mean.dim(0)?))?.contiguous()?)
+    Ok(mean
+        .unsqueeze(0)?
+        .broadcast_as((n, mean.dim(0)?))?
+        .contiguous()?)
 }

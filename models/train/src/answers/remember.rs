@@ -24,9 +24,14 @@ pub fn with_memory(
     data: &AnswerData,
     rows: &[usize],
 ) -> Result<(HashMap<String, Tensor>, AnswerHeadConfig)> {
-    let head = AnswerHead::load(&Weights::from_tensors(tensors.clone(), "the answer head"), config)?;
-    let known: Vec<(usize, usize)> =
-        rows.iter().filter_map(|r| data.rows[*r].answer.map(|a| (*r, a))).collect();
+    let head = AnswerHead::load(
+        &Weights::from_tensors(tensors.clone(), "the answer head"),
+        config,
+    )?;
+    let known: Vec<(usize, usize)> = rows
+        .iter()
+        .filter_map(|r| data.rows[*r].answer.map(|a| (*r, a)))
+        .collect();
     let mut places: BTreeMap<usize, usize> = BTreeMap::new();
     for (row, _) in &known {
         let next = places.len();
@@ -45,19 +50,32 @@ pub fn with_memory(
     let keys = Tensor::from_vec(flat, (images.len(), width), &device)?;
     let keys = l2_normalise(&head.standardise(&keys)?)?;
 
-    let grams = known.iter().map(|(r, _)| data.rows[*r].question.grams.len()).max().unwrap_or(1);
+    let grams = known
+        .iter()
+        .map(|(r, _)| data.rows[*r].question.grams.len())
+        .max()
+        .unwrap_or(1);
     let mut row_grams: Vec<u32> = Vec::with_capacity(known.len() * grams);
     let mut counts = vec![0f32; config.buckets];
     for (row, _) in &known {
         let own = &data.rows[*row].question.grams;
         own.iter().for_each(|g| counts[*g as usize] += 1.0);
         row_grams.extend(own);
-        row_grams.extend(std::iter::repeat_n(config.buckets as u32, grams - own.len()));
+        row_grams.extend(std::iter::repeat_n(
+            config.buckets as u32,
+            grams - own.len(),
+        ));
     }
     // Inverse document frequency, smoothed. Source: Spärck Jones 1972.
     let n = known.len() as f32;
-    let idf: Vec<f32> = counts.iter().map(|c| ((1.0 + n) / (1.0 + c)).ln() + 1.0).collect();
-    let row_image: Vec<u32> = known.iter().map(|(r, _)| places[&data.rows[*r].image] as u32).collect();
+    let idf: Vec<f32> = counts
+        .iter()
+        .map(|c| ((1.0 + n) / (1.0 + c)).ln() + 1.0)
+        .collect();
+    let row_image: Vec<u32> = known
+        .iter()
+        .map(|(r, _)| places[&data.rows[*r].image] as u32)
+        .collect();
     let row_answer: Vec<u32> = known.iter().map(|(_, a)| *a as u32).collect();
     let rows = known.len();
     let mut out = tensors.clone();
@@ -66,10 +84,20 @@ pub fn with_memory(
     out.insert("memory.images".into(), keys);
     out.insert("memory.row_image".into(), places(&row_image)?);
     out.insert("memory.row_answer".into(), places(&row_answer)?);
-    out.insert("memory.row_grams".into(), Tensor::from_vec(row_grams, (rows, grams), &device)?);
+    out.insert(
+        "memory.row_grams".into(),
+        Tensor::from_vec(row_grams, (rows, grams), &device)?,
+    );
     out.insert("memory.idf".into(), vector(&idf)?);
     out.insert("memory.scales".into(), vector(&FIRST_SCALES)?);
-    let memory = MemoryConfig { images: images.len(), rows, grams };
-    let config = AnswerHeadConfig { memory: Some(memory), ..config.clone() };
+    let memory = MemoryConfig {
+        images: images.len(),
+        rows,
+        grams,
+    };
+    let config = AnswerHeadConfig {
+        memory: Some(memory),
+        ..config.clone()
+    };
     Ok((out, config))
 }

@@ -45,8 +45,17 @@ mod tests {
     fn the_threshold_answers_as_much_as_the_accuracy_allows() {
         let confidences = [0.9, 0.8, 0.7, 0.6, 0.5];
         let right = [true, true, false, true, false];
-        assert_eq!(abstention_threshold(&confidences, &right, 0.75, 0.2).unwrap(), 0.6);
-        assert_eq!(abstention_threshold(&confidences, &right, 1.0, 0.2).unwrap(), 0.8);
-        assert_eq!(abstention_threshold(&confidences, &right, 1.0, 0.8).unwrap(), 0.6);
+        assert_eq!(
+            abstention_threshold(&confidences, &right, 0.75, 0.2).unwrap(),
+            0.6
+        );
+        assert_eq!(
+            abstention_threshold(&confidences, &right, 1.0, 0.2).unwrap(),
+            0.8
+        );
+        assert_eq!(
+            abstention_threshold(&confidences, &right, 1.0, 0.8).unwrap(),
+            0.6
+        );
     }
 }

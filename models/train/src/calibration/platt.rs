@@ -94,9 +94,19 @@ mod tests {
     #[test]
     fn the_fitted_probability_matches_the_share_of_positives() {
         let scores: Vec<f64> = (0..200).map(|i| f64::from(i / 100)).collect();
-        let labels: Vec<bool> = (0..200).map(|i| if i < 100 { i < 20 } else { i < 180 }).collect();
+        let labels: Vec<bool> = (0..200)
+            .map(|i| if i < 100 { i < 20 } else { i < 180 })
+            .collect();
         let platt = Platt::fit(&scores, &labels).unwrap();
-        assert!((platt.apply(0.0) - 0.2).abs() < 0.01, "{}", platt.apply(0.0));
-        assert!((platt.apply(1.0) - 0.8).abs() < 0.01, "{}", platt.apply(1.0));
+        assert!(
+            (platt.apply(0.0) - 0.2).abs() < 0.01,
+            "{}",
+            platt.apply(0.0)
+        );
+        assert!(
+            (platt.apply(1.0) - 0.8).abs() < 0.01,
+            "{}",
+            platt.apply(1.0)
+        );
     }
 }

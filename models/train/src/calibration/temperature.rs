@@ -5,7 +5,10 @@ use crate::{Result, TrainError};
 /// Softmax of `logits / temperature`.
 pub fn softmax(logits: &[f64], temperature: f64) -> Vec<f64> {
     let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let exps: Vec<f64> = logits.iter().map(|v| ((v - top) / temperature).exp()).collect();
+    let exps: Vec<f64> = logits
+        .iter()
+        .map(|v| ((v - top) / temperature).exp())
+        .collect();
     let sum: f64 = exps.iter().sum();
     exps.into_iter().map(|e| e / sum).collect()
 }

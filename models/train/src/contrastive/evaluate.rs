@@ -69,7 +69,11 @@ impl PoolEmbedding {
             .map(|set| set.classes.iter().map(|c| ensemble(&c.texts)).collect())
             .collect();
         let scale = clip.logit_scale().to_scalar::<f32>()?.exp().min(100.0);
-        Ok(Self { claims, classes, scale })
+        Ok(Self {
+            claims,
+            classes,
+            scale,
+        })
     }
 }
 

@@ -27,7 +27,12 @@ impl Guide {
     /// A guide for a prompt pool of `claims` claims.
     ///
     /// - `channels`: of the trunk's output
-    pub fn load(weights: &Weights, channels: usize, embed_dim: usize, claims: usize) -> Result<Self> {
+    pub fn load(
+        weights: &Weights,
+        channels: usize,
+        embed_dim: usize,
+        claims: usize,
+    ) -> Result<Self> {
         let linear = |name: &str, inputs: usize| -> Result<Linear> {
             let view = weights.pp("guide").pp(name);
             let init = Init::KaimingUniform { fan_in: inputs };
@@ -52,7 +57,13 @@ impl Guide {
         let logits = self.local.forward(&tokens)?; // [n, cells, claims]
         let weights: Vec<f32> = truth
             .iter()
-            .map(|t| if *t < 0.0 { 0.0 } else { 1.0 + (PRESENT_WEIGHT - 1.0) * t })
+            .map(|t| {
+                if *t < 0.0 {
+                    0.0
+                } else {
+                    1.0 + (PRESENT_WEIGHT - 1.0) * t
+                }
+            })
             .collect();
         let labels: Vec<f32> = truth.iter().map(|t| t.max(0.0)).collect();
         binary_cross_entropy(&logits, &labels, &weights)
@@ -64,7 +75,10 @@ impl Guide {
     /// - `truth`: `[n, claims]`, 1, 0 or -1 (not known)
     pub fn global_loss(&self, images: &Tensor, truth: &[f32]) -> Result<Tensor> {
         let logits = self.global.forward(&(images * SHARPNESS)?)?; // [n, claims]
-        let weights: Vec<f32> = truth.iter().map(|t| if *t < 0.0 { 0.0 } else { 1.0 }).collect();
+        let weights: Vec<f32> = truth
+            .iter()
+            .map(|t| if *t < 0.0 { 0.0 } else { 1.0 })
+            .collect();
         let labels: Vec<f32> = truth.iter().map(|t| t.max(0.0)).collect();
         binary_cross_entropy(&logits, &labels, &weights)
     }

@@ -28,12 +28,12 @@ pub use guide::Guide;
 pub use pool::{ClaimWordings, ClassSet, ClassWordings, PromptPool};
 pub use texts::TextBatch;
 
+use crate::Result;
 use crate::data::{
     Augment, Caption, Dataset, Facing, Mirror, Mixture, Sample, Warp, augment, rng_for, swap_sides,
 };
 use crate::losses::{claim_loss, cross_entropy, multi_positive_infonce};
 use crate::run::{Objective, StepLoss};
-use crate::Result;
 
 /// The largest logarithm of the logit scale: a scale of 100. Source: Radford et al. 2021, section 2.5.
 const LARGEST_LOG_SCALE: f64 = 4.605_170_185_988_092;
@@ -119,7 +119,13 @@ impl<'a> Contrastive<'a> {
         let preprocess = &self.parts.preprocess;
         let size = (sample.image.width, sample.image.height);
         let warp = Warp::draw(&self.config.augment, size, facing, &mut rng);
-        let grey = augment(&sample.image, preprocess.side(), &self.config.augment, &warp, &mut rng);
+        let grey = augment(
+            &sample.image,
+            preprocess.side(),
+            &self.config.augment,
+            &warp,
+            &mut rng,
+        );
         let pixels = normalise(&grey, preprocess);
         let caption = sample.captions[rng.random_range(0..sample.captions.len())].clone();
         let own = sample.captions.iter().map(|c| c.text.clone()).collect();
@@ -166,7 +172,8 @@ impl Contrastive<'_> {
             }
             for place in &sample.places {
                 let [left, top, right, bottom] = place.edges.map(f64::from);
-                let inside = x > left - reach && x < right + reach && y > top - reach && y < bottom + reach;
+                let inside =
+                    x > left - reach && x < right + reach && y > top - reach && y < bottom + reach;
                 if inside && row[place.claim] == 0.0 {
                     row[place.claim] = 1.0;
                 }
@@ -226,7 +233,10 @@ impl Objective for Contrastive<'_> {
         let mut positives = vec![0f32; n * m];
         for (i, view) in views.iter().enumerate() {
             for (j, caption) in captions.iter().enumerate() {
-                let by_fact = caption.fact.as_ref().is_some_and(|f| view.facts.contains(f));
+                let by_fact = caption
+                    .fact
+                    .as_ref()
+                    .is_some_and(|f| view.facts.contains(f));
                 if by_fact || view.own.contains(&caption.text) {
                     positives[i * m + j] = 1.0;
                 }
@@ -240,14 +250,23 @@ impl Objective for Contrastive<'_> {
         let mut pick = |wordings: &[String], texts: &mut TextBatch| {
             texts.place(&wordings[rng.random_range(0..wordings.len())])
         };
-        let claim_places: Vec<u32> =
-            claims.iter().map(|c| pick(&pool.claims[*c].positive, &mut texts)).collect();
-        let denial_places: Vec<u32> =
-            claims.iter().map(|c| pick(&pool.claims[*c].negative, &mut texts)).collect();
+        let claim_places: Vec<u32> = claims
+            .iter()
+            .map(|c| pick(&pool.claims[*c].positive, &mut texts))
+            .collect();
+        let denial_places: Vec<u32> = claims
+            .iter()
+            .map(|c| pick(&pool.claims[*c].negative, &mut texts))
+            .collect();
         let class_places: Vec<Vec<u32>> = pool
             .class_sets
             .iter()
-            .map(|set| set.classes.iter().map(|c| pick(&c.texts, &mut texts)).collect())
+            .map(|set| {
+                set.classes
+                    .iter()
+                    .map(|c| pick(&c.texts, &mut texts))
+                    .collect()
+            })
             .collect();
 
         let clip = &self.parts.clip;
@@ -309,7 +328,9 @@ impl Objective for Contrastive<'_> {
             let count = which.len();
             let which = Tensor::from_vec(which, count, &Device::Cpu)?;
             let labels = Tensor::from_vec(labels, count, &Device::Cpu)?;
-            let logits = scaled.index_select(&which, 0)?.matmul(&rows(places)?.t()?)?; // [count, classes]
+            let logits = scaled
+                .index_select(&which, 0)?
+                .matmul(&rows(places)?.t()?)?; // [count, classes]
             let loss = cross_entropy(&logits, &labels)?;
             total = (total + (&loss * self.config.class_weight)?)?;
             parts.push(("class", scalar(&loss)?));
@@ -331,7 +352,11 @@ impl Objective for Contrastive<'_> {
             parts.push(("global", scalar(&global)?));
         }
         parts.push(("log_scale", scalar(&log_scale)?));
-        Ok(StepLoss { total, parts, samples: n })
+        Ok(StepLoss {
+            total,
+            parts,
+            samples: n,
+        })
     }
 
     fn evaluate(&mut self, averaged: &HashMap<String, Tensor>) -> Result<BTreeMap<String, f64>> {

@@ -50,13 +50,23 @@ impl PromptPool {
     /// The claim that a mirror image turns `claim` into: the one with left and right swapped in its name.
     pub fn mirrored(&self, claim: usize) -> usize {
         let name = swap_sides(&self.claims[claim].name);
-        self.claims.iter().position(|c| c.name == name).unwrap_or(claim)
+        self.claims
+            .iter()
+            .position(|c| c.name == name)
+            .unwrap_or(claim)
     }
 
     /// Every wording, for building a vocabulary.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
-        let claims = self.claims.iter().flat_map(|c| c.positive.iter().chain(&c.negative));
-        let classes = self.class_sets.iter().flat_map(|s| &s.classes).flat_map(|c| &c.texts);
+        let claims = self
+            .claims
+            .iter()
+            .flat_map(|c| c.positive.iter().chain(&c.negative));
+        let classes = self
+            .class_sets
+            .iter()
+            .flat_map(|s| &s.classes)
+            .flat_map(|c| &c.texts);
         claims.chain(classes).map(String::as_str)
     }
 }

@@ -86,7 +86,11 @@ fn cheapest_cut(lengths: &[usize]) -> usize {
     let n = lengths.len();
     (1..=n)
         .min_by_key(|cut| {
-            let long = if *cut < n { (n - cut) * lengths[n - 1] } else { 0 };
+            let long = if *cut < n {
+                (n - cut) * lengths[n - 1]
+            } else {
+                0
+            };
             (cut * lengths[cut - 1] + long, n - cut) // one part if a second saves nothing
         })
         .unwrap_or(0)

@@ -61,7 +61,12 @@ pub struct Warp {
 
 impl Warp {
     /// Draws a crop, a scale and a rotation of an image of `width × height`.
-    pub fn draw(how: &Augment, (width, height): (usize, usize), facing: Facing, rng: &mut impl Rng) -> Self {
+    pub fn draw(
+        how: &Augment,
+        (width, height): (usize, usize),
+        facing: Facing,
+        rng: &mut impl Rng,
+    ) -> Self {
         let (w, h) = (width as f64, height as f64);
         let scale = rng.random_range(how.scale_min..=how.scale_max);
         let stretch = (rng.random_range(-how.aspect..=how.aspect) / 2.0).exp();
@@ -71,12 +76,18 @@ impl Warp {
             w / 2.0 + wander((w - crop.0).abs() + 0.02 * w),
             h / 2.0 + wander((h - crop.1).abs() + 0.02 * h),
         );
-        let angle = rng.random_range(-how.rotation_deg..=how.rotation_deg).to_radians();
+        let angle = rng
+            .random_range(-how.rotation_deg..=how.rotation_deg)
+            .to_radians();
         Self {
             centre,
             crop,
             turn: angle.sin_cos(),
-            flip: if facing == Facing::Mirrored { -1.0 } else { 1.0 },
+            flip: if facing == Facing::Mirrored {
+                -1.0
+            } else {
+                1.0
+            },
         }
     }
 
@@ -87,7 +98,10 @@ impl Warp {
         let u = self.flip * (across - 0.5) * self.crop.0;
         let v = (down - 0.5) * self.crop.1;
         let (sin, cos) = self.turn;
-        (self.centre.0 + u * cos - v * sin, self.centre.1 + u * sin + v * cos)
+        (
+            self.centre.0 + u * cos - v * sin,
+            self.centre.1 + u * sin + v * cos,
+        )
     }
 }
 
@@ -96,7 +110,13 @@ impl Warp {
 /// - `image`: one channel
 /// - `warp`: where it looks
 /// - returns `side × side` grey values in 0..=1, row-major
-pub fn augment(image: &Image8, side: usize, how: &Augment, warp: &Warp, rng: &mut impl Rng) -> Vec<f32> {
+pub fn augment(
+    image: &Image8,
+    side: usize,
+    how: &Augment,
+    warp: &Warp,
+    rng: &mut impl Rng,
+) -> Vec<f32> {
     let contrast = 1.0 + rng.random_range(-how.contrast..=how.contrast);
     let brightness = rng.random_range(-how.brightness..=how.brightness);
     let gamma = rng.random_range(-how.gamma..=how.gamma).exp();
@@ -150,7 +170,7 @@ pub fn centre_view(image: &Image8, side: usize) -> Vec<f32> {
 
 /// The grey value between four pixels; outside the image its edge goes on.
 fn bilinear(image: &Image8, table: &[f32], x: f32, y: f32) -> f32 {
-    let (w, h) = (image.width as usize, image.height as usize);
+    let (w, h) = (image.width, image.height);
     let x = x.clamp(0.0, (w - 1) as f32);
     let y = y.clamp(0.0, (h - 1) as f32);
     let (x0, y0) = (x as usize, y as usize);

@@ -28,13 +28,20 @@ impl Mixture {
     ///
     /// Errors if a part that should give samples has none.
     pub fn new(seed: u64, parts: Vec<Part>) -> Result<Self> {
-        if parts.iter().any(|p| p.per_batch > 0 && p.indices.is_empty()) {
+        if parts
+            .iter()
+            .any(|p| p.per_batch > 0 && p.indices.is_empty())
+        {
             return Err(TrainError::Plan(
                 "a part of the mixture has no samples".into(),
             ));
         }
         let orders = vec![None; parts.len()];
-        Ok(Self { seed, parts, orders })
+        Ok(Self {
+            seed,
+            parts,
+            orders,
+        })
     }
 
     /// Samples a batch holds.
@@ -84,16 +91,28 @@ mod tests {
     #[test]
     fn a_round_uses_every_sample_once_and_any_step_can_be_asked_for() {
         let parts = vec![
-            Part { indices: (0..10).collect(), per_batch: 4 },
-            Part { indices: (100..103).collect(), per_batch: 1 },
+            Part {
+                indices: (0..10).collect(),
+                per_batch: 4,
+            },
+            Part {
+                indices: (100..103).collect(),
+                per_batch: 1,
+            },
         ];
         let mut mixture = Mixture::new(7, parts.clone()).unwrap();
-        let mut first: Vec<usize> = (0..5).flat_map(|s| mixture.batch(s)[..4].to_vec()).collect();
+        let mut first: Vec<usize> = (0..5)
+            .flat_map(|s| mixture.batch(s)[..4].to_vec())
+            .collect();
         first.truncate(10);
         first.sort_unstable();
         assert_eq!(first, (0..10).collect::<Vec<_>>());
         let third = mixture.batch(3);
         let mut fresh = Mixture::new(7, parts).unwrap();
-        assert_eq!(fresh.batch(3), third, "a batch depends on seed and step alone");
+        assert_eq!(
+            fresh.batch(3),
+            third,
+            "a batch depends on seed and step alone"
+        );
     }
 }

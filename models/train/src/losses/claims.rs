@@ -44,8 +44,13 @@ pub fn claim_loss(
     truth: &[f32],
 ) -> Result<Tensor> {
     let direction = (claims - denials)?; // [m, d]
-    let logits = images.matmul(&direction.t()?)?.broadcast_mul(&logit_scale.exp()?)?; // [n, m]
+    let logits = images
+        .matmul(&direction.t()?)?
+        .broadcast_mul(&logit_scale.exp()?)?; // [n, m]
     let labels: Vec<f32> = truth.iter().map(|t| t.max(0.0)).collect();
-    let weights: Vec<f32> = truth.iter().map(|t| if *t < 0.0 { 0.0 } else { 1.0 }).collect();
+    let weights: Vec<f32> = truth
+        .iter()
+        .map(|t| if *t < 0.0 { 0.0 } else { 1.0 })
+        .collect();
     binary_cross_entropy(&logits, &labels, &weights)
 }

@@ -13,7 +13,9 @@ use crate::{Result, TrainError};
 pub fn similarity(images: &Tensor, texts: &Tensor, logit_scale: &Tensor) -> Result<Tensor> {
     let images = l2_normalise(images)?; // [n, d]
     let texts = l2_normalise(texts)?; // [m, d]
-    Ok(images.matmul(&texts.t()?)?.broadcast_mul(&logit_scale.exp()?)?)
+    Ok(images
+        .matmul(&texts.t()?)?
+        .broadcast_mul(&logit_scale.exp()?)?)
 }
 
 /// Mean negative log-likelihood of one class a row.

@@ -12,7 +12,12 @@ use crate::Result;
 /// - returns `[]`: the sum over all pairs divided by `n`
 ///
 /// Source: Zhai et al. 2023, algorithm 1.
-pub fn siglip(images: &Tensor, texts: &Tensor, logit_scale: &Tensor, bias: &Tensor) -> Result<Tensor> {
+pub fn siglip(
+    images: &Tensor,
+    texts: &Tensor,
+    logit_scale: &Tensor,
+    bias: &Tensor,
+) -> Result<Tensor> {
     let n = images.dim(0)?;
     let logits = similarity(images, texts, logit_scale)?.broadcast_add(bias)?; // [n, n]
     let signs: Vec<f32> = (0..n * n)

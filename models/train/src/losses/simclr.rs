@@ -17,7 +17,13 @@ pub fn nt_xent(a: &Tensor, b: &Tensor, temperature: f64) -> Result<Tensor> {
     let views = l2_normalise(&Tensor::cat(&[a, b], 0)?)?; // [2n, d]
     let logits = (views.matmul(&views.t()?)? * (1.0 / temperature))?; // [2n, 2n]
     let own: Vec<f32> = (0..4 * n * n)
-        .map(|k| if k / (2 * n) == k % (2 * n) { -1e9 } else { 0.0 })
+        .map(|k| {
+            if k / (2 * n) == k % (2 * n) {
+                -1e9
+            } else {
+                0.0
+            }
+        })
         .collect();
     let logits = (logits + Tensor::from_vec(own, (2 * n, 2 * n), a.device())?)?;
     let partner: Vec<u32> = (0..2 * n).map(|i| ((i + n) % (2 * n)) as u32).collect();

@@ -84,19 +84,15 @@ pub fn multiclass_auroc_ovo(probabilities: &[Vec<f64>], labels: &[usize]) -> Res
     let classes = probabilities[0].len();
     let mut sum = 0.0;
     let mut pairs = 0.0;
-    for a in 0..classes {
-        for b in 0..classes {
-            if a == b {
-                continue;
-            }
-            let chosen: Vec<usize> = (0..labels.len())
-                .filter(|i| labels[*i] == a || labels[*i] == b)
-                .collect();
-            let scores: Vec<f64> = chosen.iter().map(|i| probabilities[*i][a]).collect();
-            let truth: Vec<bool> = chosen.iter().map(|i| labels[*i] == a).collect();
-            sum += auroc(&scores, &truth)?;
-            pairs += 1.0;
-        }
+    let every_pair = (0..classes).flat_map(|a| (0..classes).map(move |b| (a, b)));
+    for (a, b) in every_pair.filter(|(a, b)| a != b) {
+        let chosen: Vec<usize> = (0..labels.len())
+            .filter(|i| labels[*i] == a || labels[*i] == b)
+            .collect();
+        let scores: Vec<f64> = chosen.iter().map(|i| probabilities[*i][a]).collect();
+        let truth: Vec<bool> = chosen.iter().map(|i| labels[*i] == a).collect();
+        sum += auroc(&scores, &truth)?;
+        pairs += 1.0;
     }
     Ok(sum / pairs)
 }

@@ -115,7 +115,10 @@ pub fn per_class_recall(scores: &[Vec<f64>], labels: &[usize]) -> Result<Vec<Opt
 ///
 /// - `scores`: `[n][classes]`; `labels`: `[n]`
 pub fn balanced_accuracy(scores: &[Vec<f64>], labels: &[usize]) -> Result<f64> {
-    let recalls: Vec<f64> = per_class_recall(scores, labels)?.into_iter().flatten().collect();
+    let recalls: Vec<f64> = per_class_recall(scores, labels)?
+        .into_iter()
+        .flatten()
+        .collect();
     if recalls.is_empty() {
         return Err(TrainError::Data("no class occurs".into()));
     }

@@ -36,8 +36,16 @@ pub fn ece_bins(bins: usize, confidences: &[f64], right: &[bool]) -> Result<Vec<
         .into_iter()
         .map(|(count, confidence, right)| EceBin {
             count,
-            confidence: if count == 0 { 0.0 } else { confidence / count as f64 },
-            accuracy: if count == 0 { 0.0 } else { right as f64 / count as f64 },
+            confidence: if count == 0 {
+                0.0
+            } else {
+                confidence / count as f64
+            },
+            accuracy: if count == 0 {
+                0.0
+            } else {
+                right as f64 / count as f64
+            },
         })
         .collect())
 }

@@ -10,7 +10,9 @@ pub mod vqa;
 
 pub use auroc::{auroc, auroc_micro, macro_auroc, multiclass_auroc_ovo, multiclass_auroc_ovr};
 pub use average_precision::average_precision;
-pub use confusion::{Confusion, accuracy, balanced_accuracy, macro_f1, per_class_recall, top_k_accuracy};
+pub use confusion::{
+    Confusion, accuracy, balanced_accuracy, macro_f1, per_class_recall, top_k_accuracy,
+};
 pub use ece::{EceBin, ece, ece_binary, ece_bins};
 pub use probability::{brier_binary, brier_multiclass, log_loss_binary};
 pub use retrieval::{median_rank, ranks, recall_at_k};

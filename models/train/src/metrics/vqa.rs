@@ -103,9 +103,12 @@ fn strip_punctuation(text: &str) -> String {
         .any(|w| w[0].is_ascii_digit() && w[1] == b',' && w[2].is_ascii_digit());
     let mut out = text.to_string();
     for mark in MARKS.chars() {
-        let beside_space =
-            out.contains(&format!("{mark} ")) || out.contains(&format!(" {mark}"));
-        let with = if beside_space || number_comma { "" } else { " " };
+        let beside_space = out.contains(&format!("{mark} ")) || out.contains(&format!(" {mark}"));
+        let with = if beside_space || number_comma {
+            ""
+        } else {
+            " "
+        };
         out = out.replace(mark, with);
     }
     let chars: Vec<char> = out.chars().collect();
@@ -201,8 +204,8 @@ pub fn score(answers: &[ScoredAnswer]) -> Result<VqaScore> {
         let right = picked.iter().filter(|a| a.right).count();
         (!picked.is_empty()).then(|| right as f64 / picked.len() as f64)
     };
-    let overall = rate(&|_| true)
-        .ok_or_else(|| TrainError::Data("there is no answered question".into()))?;
+    let overall =
+        rate(&|_| true).ok_or_else(|| TrainError::Data("there is no answered question".into()))?;
     let confidences: Vec<f64> = answers.iter().map(|a| a.confidence).collect();
     let right: Vec<bool> = answers.iter().map(|a| a.right).collect();
     let answered = answers.iter().filter(|a| !a.abstained).count();
@@ -227,7 +230,10 @@ mod tests {
         assert_eq!(normalise_answer("X-ray"), "xray");
         assert_eq!(normalise_answer("Two"), "2");
         assert_eq!(normalise_answer("5.6 cm"), "5.6 cm");
-        assert_eq!(normalise_answer("right-sided, basal"), "rightsided basal".replace("rightsided", "right sided"));
+        assert_eq!(
+            normalise_answer("right-sided, basal"),
+            "rightsided basal".replace("rightsided", "right sided")
+        );
         assert!(same_answer("Yes", " yes. "));
         assert!(!same_answer("left", "right"));
     }

@@ -110,7 +110,11 @@ impl AdamW {
                 )));
             }
             let decays = c.decay == DecayScope::All || var.dims().len() > 1;
-            let keep = if decays { 1.0 - rate * c.weight_decay } else { 1.0 } as f32;
+            let keep = if decays {
+                1.0 - rate * c.weight_decay
+            } else {
+                1.0
+            } as f32;
             let (b1, b2) = (c.beta1 as f32, c.beta2 as f32);
             let scale = scale as f32;
             let step_size = (rate / correction1) as f32;
@@ -142,8 +146,14 @@ impl AdamW {
         for (name, m) in &self.moments {
             let n = m.first.len();
             let device = candle_core::Device::Cpu;
-            out.insert(format!("first.{name}"), Tensor::from_slice(&m.first, n, &device)?);
-            out.insert(format!("second.{name}"), Tensor::from_slice(&m.second, n, &device)?);
+            out.insert(
+                format!("first.{name}"),
+                Tensor::from_slice(&m.first, n, &device)?,
+            );
+            out.insert(
+                format!("second.{name}"),
+                Tensor::from_slice(&m.second, n, &device)?,
+            );
         }
         Ok(out)
     }

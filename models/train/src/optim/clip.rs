@@ -21,5 +21,9 @@ pub fn gradient_norm(grads: &GradStore, vars: &[(String, Var)]) -> Result<f64> {
 ///
 /// Source: Pascanu et al. 2013, algorithm 1.
 pub fn clip_scale(norm: f64, limit: f64) -> f64 {
-    if norm > limit { limit / (norm + 1e-6) } else { 1.0 }
+    if norm > limit {
+        limit / (norm + 1e-6)
+    } else {
+        1.0
+    }
 }

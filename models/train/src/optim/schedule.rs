@@ -37,12 +37,20 @@ mod tests {
 
     #[test]
     fn the_rate_rises_to_its_peak_and_falls_to_its_floor() {
-        let s = Schedule { peak: 1.0, warmup: 4, total: 104, floor: 0.1 };
+        let s = Schedule {
+            peak: 1.0,
+            warmup: 4,
+            total: 104,
+            floor: 0.1,
+        };
         assert_eq!(s.rate(0), 0.25);
         assert_eq!(s.rate(3), 1.0);
         assert_eq!(s.rate(4), 1.0);
         assert!((s.rate(54) - 0.55).abs() < 1e-12);
         assert!((s.rate(104) - 0.1).abs() < 1e-12);
-        assert!((s.rate(1000) - 0.1).abs() < 1e-12, "past its end it stays on the floor");
+        assert!(
+            (s.rate(1000) - 0.1).abs() < 1e-12,
+            "past its end it stays on the floor"
+        );
     }
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use lucency_nn::{Interrupt, Progress, Weights, save_tensors};
-use lucency_train::answers::{Control, FitConfig, Judged, fit, fit_recall, fresh_head_weights, judge, with_memory};
+use lucency_train::answers::{
+    Control, FitConfig, Judged, fit, fit_recall, fresh_head_weights, judge, with_memory,
+};
 use lucency_train::calibration::{abstention_threshold, fit_temperature};
 use lucency_train::checkpoint::Checkpoint;
 use lucency_train::metrics::vqa::{VqaScore, score};
@@ -168,12 +170,27 @@ impl AnswersArgs {
         let mednist = mednist::read(&self.mednist, KEPT_SIDE)?;
         let cache = |name: &str, n: u64| self.run.join(format!("{name}-{n}.grey"));
         let asked = phantoms::phantoms(
-            TRAIN_SEEDS, self.phantoms, KEPT_SIDE, &cache("asked", self.phantoms), &stop, &report,
+            TRAIN_SEEDS,
+            self.phantoms,
+            KEPT_SIDE,
+            &cache("asked", self.phantoms),
+            &stop,
+            &report,
         )?;
         let others = phantoms::phantoms(
-            ASKED_SEEDS, 300, KEPT_SIDE, &cache("asked-held-out", 300), &stop, &report,
+            ASKED_SEEDS,
+            300,
+            KEPT_SIDE,
+            &cache("asked-held-out", 300),
+            &stop,
+            &report,
         )?;
-        let sources = Sources { vqa: &vqa, mednist: &mednist, phantoms: &asked, held_out: &others };
+        let sources = Sources {
+            vqa: &vqa,
+            mednist: &mednist,
+            phantoms: &asked,
+            held_out: &others,
+        };
         let questions = gather(&clip, &tokenizer, &preprocess, &sources)?;
 
         let validated = self.validate(&questions, &vqa, &stop)?;
@@ -189,16 +206,22 @@ impl AnswersArgs {
         let weights_file = self.run.join("model.safetensors");
         pack::save_towers(&weights, &weights_file)?;
         let clip = Clip::load(&Weights::open(&weights_file, &Device::Cpu)?, &config)?;
-        let judge_set = |first| {
-            findings::judge_set(&clip, &preprocess, first, self.judged, &stop, &report)
-        };
+        let judge_set =
+            |first| findings::judge_set(&clip, &preprocess, first, self.judged, &stop, &report);
         let calibration = judge_set(CALIBRATION_SEEDS)?;
         let test = judge_set(TEST_SEEDS)?;
         let found = findings::measure(&clip, &tokenizer, &prompts, &calibration, &test)?;
         let classes = findings::six_classes(&clip, &tokenizer, &preprocess, &prompts, &mednist)?;
         let closed = findings::phantom_questions(&clip, &tokenizer, &head, &test)?;
-        let figures = FindingFigures { phantom_questions: closed, six_classes: classes, ..found };
-        let measured = Measured { findings: Some(figures), ..validated };
+        let figures = FindingFigures {
+            phantom_questions: closed,
+            six_classes: classes,
+            ..found
+        };
+        let measured = Measured {
+            findings: Some(figures),
+            ..validated
+        };
         pack::write(
             &self.out,
             &Parts {
@@ -233,8 +256,14 @@ impl AnswersArgs {
     }
 
     /// Fits without the held-out questions, and measures on them.
-    fn validate(&self, questions: &Questions, vqa: &vqa_rad::VqaRad, stop: &Interrupt) -> Result<Measured> {
-        let place = |list: &[usize]| -> Vec<usize> { list.iter().map(|i| questions.vqa[*i]).collect() };
+    fn validate(
+        &self,
+        questions: &Questions,
+        vqa: &vqa_rad::VqaRad,
+        stop: &Interrupt,
+    ) -> Result<Measured> {
+        let place =
+            |list: &[usize]| -> Vec<usize> { list.iter().map(|i| questions.vqa[*i]).collect() };
         let train = &vqa.by_question.train;
         let each: Vec<u64> = (0..train.len() as u64).collect();
         let inner = grouped_split(&each, 0.12, self.seed);
@@ -257,27 +286,71 @@ impl AnswersArgs {
         let threshold = threshold_of(&pooled, temperature)?;
         let mut answers = BTreeMap::new();
         let mut put = |name: &str, j: &Judged| -> Result<()> {
-            answers.insert(name.to_string(), score(&j.at(temperature, threshold))?.into());
+            answers.insert(
+                name.to_string(),
+                score(&j.at(temperature, threshold))?.into(),
+            );
             Ok(())
         };
         put("vqa-rad held-out questions", &judged)?;
         let ece_before = score(&judged.at(1.0, 0.0))?.ece;
-        for (control, name) in [(Control::NoImage, "question alone"), (Control::Shuffled, "shuffled images")] {
-            put(&format!("vqa-rad held-out questions, {name}"), &judge(&head, &questions.data, &by_question, control)?)?;
-            put(&format!("vqa-rad held-out images, {name}"), &judge(&head, &questions.data, &by_image, control)?)?;
+        for (control, name) in [
+            (Control::NoImage, "question alone"),
+            (Control::Shuffled, "shuffled images"),
+        ] {
+            put(
+                &format!("vqa-rad held-out questions, {name}"),
+                &judge(&head, &questions.data, &by_question, control)?,
+            )?;
+            put(
+                &format!("vqa-rad held-out images, {name}"),
+                &judge(&head, &questions.data, &by_image, control)?,
+            )?;
         }
-        put("vqa-rad held-out images", &judge(&head, &questions.data, &by_image, Control::Image)?)?;
-        put("phantom questions", &judge(&head, &questions.data, &questions.phantom_held_out, Control::Image)?)?;
+        put(
+            "vqa-rad held-out images",
+            &judge(&head, &questions.data, &by_image, Control::Image)?,
+        )?;
+        put(
+            "phantom questions",
+            &judge(
+                &head,
+                &questions.data,
+                &questions.phantom_held_out,
+                Control::Image,
+            )?,
+        )?;
         put(
             "phantom questions, question alone",
-            &judge(&head, &questions.data, &questions.phantom_held_out, Control::NoImage)?,
+            &judge(
+                &head,
+                &questions.data,
+                &questions.phantom_held_out,
+                Control::NoImage,
+            )?,
         )?;
         // What the memory adds: the same head without it.
-        let bare = AnswerHeadConfig { memory: None, ..config.clone() };
+        let bare = AnswerHeadConfig {
+            memory: None,
+            ..config.clone()
+        };
         let bare = load(&tensors, &bare)?;
-        put("vqa-rad held-out questions, no memory", &judge(&bare, &questions.data, &by_question, Control::Image)?)?;
-        put("vqa-rad held-out images, no memory", &judge(&bare, &questions.data, &by_image, Control::Image)?)?;
-        Ok(Measured { answers, ece_before, temperature, threshold, recall, findings: None })
+        put(
+            "vqa-rad held-out questions, no memory",
+            &judge(&bare, &questions.data, &by_question, Control::Image)?,
+        )?;
+        put(
+            "vqa-rad held-out images, no memory",
+            &judge(&bare, &questions.data, &by_image, Control::Image)?,
+        )?;
+        Ok(Measured {
+            answers,
+            ece_before,
+            temperature,
+            threshold,
+            recall,
+            findings: None,
+        })
     }
 
     /// Fits on everything, with the memory's numbers from validation.
@@ -288,7 +361,8 @@ impl AnswersArgs {
         stop: &Interrupt,
     ) -> Result<(HashMap<String, Tensor>, AnswerHeadConfig)> {
         let (tensors, config) = self.learn(questions, &questions.vqa, stop)?;
-        let (mut tensors, config) = with_memory(&tensors, &config, &questions.data, &questions.vqa)?;
+        let (mut tensors, config) =
+            with_memory(&tensors, &config, &questions.data, &questions.vqa)?;
         let scales = Tensor::from_slice(&validated.recall, validated.recall.len(), &Device::Cpu)?;
         tensors.insert("memory.scales".into(), scales);
         Ok((tensors, config))
@@ -304,24 +378,40 @@ impl AnswersArgs {
         let seen: Vec<Vec<f32>> = questions.data.features.clone();
         let weights = fresh_head_weights(&seen, self.seed)?;
         let rows: Vec<usize> = vqa.iter().chain(&questions.easy).copied().collect();
-        let tensors = fit(&weights, &questions.config, &questions.data, &rows, &self.how(), stop, &mut |p| {
-            if p.done % 4 == 0 {
-                super::print_progress(&p);
-            }
-        })?;
+        let tensors = fit(
+            &weights,
+            &questions.config,
+            &questions.data,
+            &rows,
+            &self.how(),
+            stop,
+            &mut |p| {
+                if p.done % 4 == 0 {
+                    super::print_progress(&p);
+                }
+            },
+        )?;
         Ok((tensors, questions.config.clone()))
     }
 }
 
 fn load(tensors: &HashMap<String, Tensor>, config: &AnswerHeadConfig) -> Result<AnswerHead> {
-    Ok(AnswerHead::load(&Weights::from_tensors(tensors.clone(), "the answer head"), config)?)
+    Ok(AnswerHead::load(
+        &Weights::from_tensors(tensors.clone(), "the answer head"),
+        config,
+    )?)
 }
 
 fn threshold_of(judged: &[&Judged], temperature: f64) -> Result<f64> {
     let answers: Vec<_> = judged.iter().flat_map(|j| j.at(temperature, 0.0)).collect();
     let confidences: Vec<f64> = answers.iter().map(|a| a.confidence).collect();
     let right: Vec<bool> = answers.iter().map(|a| a.right).collect();
-    Ok(abstention_threshold(&confidences, &right, WANTED_ACCURACY, LEAST_COVERAGE)?)
+    Ok(abstention_threshold(
+        &confidences,
+        &right,
+        WANTED_ACCURACY,
+        LEAST_COVERAGE,
+    )?)
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {

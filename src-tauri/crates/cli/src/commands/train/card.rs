@@ -61,7 +61,11 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
          Zero-shot findings on {} phantoms of fresh seeds, both sites: macro AUROC {:.3}.\n\n\
          | finding | AUROC | ECE |\n|---|---|---|\n",
         percent(*accuracy),
-        recall.iter().map(|r| percent(*r)).collect::<Vec<_>>().join(", "),
+        recall
+            .iter()
+            .map(|r| percent(*r))
+            .collect::<Vec<_>>()
+            .join(", "),
         findings.n,
         findings.macro_auroc,
     );
@@ -78,7 +82,17 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
          | questions | n | open | closed | overall |\n|---|---|---|---|---|\n",
         percent(right)
     );
-    for (name, Rates { n, open, closed, overall, .. }) in &m.answers {
+    for (
+        name,
+        Rates {
+            n,
+            open,
+            closed,
+            overall,
+            ..
+        },
+    ) in &m.answers
+    {
         let _ = writeln!(
             out,
             "| {name} | {n} | {} | {} | {} |",

@@ -89,8 +89,11 @@ impl ClipArgs {
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
         let report = self.train().map_err(CommandError::from)?;
         output.print(&report, |r| {
-            let figures: Vec<String> =
-                r.figures.iter().map(|(k, v)| format!("{k}: {v:.4}")).collect();
+            let figures: Vec<String> = r
+                .figures
+                .iter()
+                .map(|(k, v)| format!("{k}: {v:.4}"))
+                .collect();
             format!("{} steps\n{}", r.steps, figures.join("\n"))
         })
     }
@@ -104,10 +107,20 @@ impl ClipArgs {
         let count = self.phantoms.unwrap_or(8000);
         let cache = |name: &str, n: u64| self.out.join(format!("{name}-{n}.grey"));
         let training = phantoms::phantoms(
-            TRAIN_SEEDS, count, KEPT_SIDE, &cache("phantoms", count), &stop, &report,
+            TRAIN_SEEDS,
+            count,
+            KEPT_SIDE,
+            &cache("phantoms", count),
+            &stop,
+            &report,
         )?;
         let validation = phantoms::phantoms(
-            VALIDATION_SEEDS, VALIDATION_COUNT, KEPT_SIDE, &cache("validation", VALIDATION_COUNT), &stop, &report,
+            VALIDATION_SEEDS,
+            VALIDATION_COUNT,
+            KEPT_SIDE,
+            &cache("validation", VALIDATION_COUNT),
+            &stop,
+            &report,
         )?;
         let mednist = mednist::read(&self.mednist, KEPT_SIDE)?;
         let vqa = vqa_rad::read(&self.vqa_rad, KEPT_SIDE)?;
@@ -120,17 +133,29 @@ impl ClipArgs {
             data.push(group, sample);
         };
         for phantom in &training {
-            push(phantom.spec.seed, phantoms::sample(phantom, &prompts), &mut indices[0]);
+            push(
+                phantom.spec.seed,
+                phantoms::sample(phantom, &prompts),
+                &mut indices[0],
+            );
         }
         for (i, image) in mednist.iter().enumerate() {
-            let list = if image.held_out { &mut held_out } else { &mut indices[1] };
+            let list = if image.held_out {
+                &mut held_out
+            } else {
+                &mut indices[1]
+            };
             push(i as u64, mednist::sample(image), list);
         }
         for (group, sample) in vqa_rad::samples(&vqa) {
             push(group, sample, &mut indices[2]);
         }
         for phantom in &validation {
-            push(phantom.spec.seed, phantoms::sample(phantom, &prompts), &mut held_out);
+            push(
+                phantom.spec.seed,
+                phantoms::sample(phantom, &prompts),
+                &mut held_out,
+            );
         }
 
         let tokenizer = self.tokenizer(&data, &prompts, &vqa)?;
@@ -138,7 +163,12 @@ impl ClipArgs {
         let steps = self.steps.unwrap_or(2800);
         let plan = Plan {
             seed: self.seed,
-            schedule: Schedule { peak: 1.2e-3, warmup: 150, total: steps, floor: 0.01 },
+            schedule: Schedule {
+                peak: 1.2e-3,
+                warmup: 150,
+                total: steps,
+                floor: 0.01,
+            },
             optimiser: AdamWConfig::default(),
             clip_norm: 2.0,
             ema_decay: 0.995,
@@ -188,7 +218,14 @@ impl ClipArgs {
                 longest_text: 40,
             },
         );
-        let outcome = train(&plan, &weights, &mut objective, &self.out, &stop, &mut |p| super::print_progress(&p))?;
+        let outcome = train(
+            &plan,
+            &weights,
+            &mut objective,
+            &self.out,
+            &stop,
+            &mut |p| super::print_progress(&p),
+        )?;
         Ok(Report {
             finished: outcome.ending == Ending::Finished,
             steps: outcome.steps,
@@ -197,7 +234,12 @@ impl ClipArgs {
     }
 
     /// The run's tokenizer: kept if it is there, else made from every text that training may read.
-    fn tokenizer(&self, data: &InMemory, prompts: &Prompts, vqa: &vqa_rad::VqaRad) -> Result<ClipTokenizer> {
+    fn tokenizer(
+        &self,
+        data: &InMemory,
+        prompts: &Prompts,
+        vqa: &vqa_rad::VqaRad,
+    ) -> Result<ClipTokenizer> {
         let path = self.out.join("tokenizer.json");
         if path.is_file() {
             return Ok(ClipTokenizer::load(&path)?);
@@ -209,7 +251,10 @@ impl ClipArgs {
         }
         for question in &vqa.questions {
             // Questions are rare beside captions but must be read well.
-            texts.extend(std::iter::repeat_n(format!("{} {}", question.question, question.answer), 8));
+            texts.extend(std::iter::repeat_n(
+                format!("{} {}", question.question, question.answer),
+                8,
+            ));
         }
         let tokenizer = ClipTokenizer::pruned(&prune::select(&texts, VOCABULARY))?;
         tokenizer.save(&path)?;

@@ -64,14 +64,25 @@ pub struct FindingFigures {
 
 impl fmt::Display for FindingFigures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "findings on {} phantoms: macro AUROC {:.4}", self.n, self.macro_auroc)?;
+        writeln!(
+            f,
+            "findings on {} phantoms: macro AUROC {:.4}",
+            self.n, self.macro_auroc
+        )?;
         for (name, figure) in &self.findings {
-            writeln!(f, "  {name}: AUROC {:.4}, ECE {:.3}", figure.auroc, figure.ece)?;
+            writeln!(
+                f,
+                "  {name}: AUROC {:.4}, ECE {:.3}",
+                figure.auroc, figure.ece
+            )?;
         }
         let (n, right) = self.phantom_questions;
         writeln!(f, "closed questions on phantoms: n {n}, right {right:.4}")?;
         let (n, accuracy, recall) = &self.six_classes;
-        write!(f, "MedNIST held out: n {n}, accuracy {accuracy:.4}, recall {recall:.3?}")
+        write!(
+            f,
+            "MedNIST held out: n {n}, accuracy {accuracy:.4}, recall {recall:.3?}"
+        )
     }
 }
 
@@ -90,7 +101,11 @@ pub fn judge_set(
         .map(|i| -> Result<_> {
             anyhow::ensure!(!stop.is_stopped(), "stopped");
             let seed = first + i;
-            let site = if seed.is_multiple_of(2) { Site::A } else { Site::B };
+            let site = if seed.is_multiple_of(2) {
+                Site::A
+            } else {
+                Site::B
+            };
             let spec = Spec::sample(seed, site);
             let view = spec.views[0];
             let image = phantoms::render_large(&spec, view, &mut ChaCha8Rng::seed_from_u64(seed))?;
@@ -106,9 +121,15 @@ pub fn judge_set(
         let images: Vec<&Image8> = chunk.iter().map(|(.., image)| image).collect();
         let pixels = preprocess.batch(&images, &Device::Cpu)?;
         let features: Vec<Vec<f32>> = image_features(clip, &pixels)?.to_vec2()?;
-        let embeddings = l2_normalise(&clip.encode_image(&pixels, Mode::Eval)?)?.to_vec2::<f32>()?;
+        let embeddings =
+            l2_normalise(&clip.encode_image(&pixels, Mode::Eval)?)?.to_vec2::<f32>()?;
         for (((spec, view, _), features), embedding) in chunk.iter().zip(features).zip(embeddings) {
-            out.push(Judged { spec: spec.clone(), view: *view, embedding, features });
+            out.push(Judged {
+                spec: spec.clone(),
+                view: *view,
+                embedding,
+                features,
+            });
         }
     }
     Ok(out)
@@ -127,7 +148,12 @@ pub fn measure(
         let direction = &pool.claims[prompts.claim(finding.name())];
         set.iter()
             .filter(|j| finding.is_decidable_on(j.view))
-            .map(|j| (f64::from(pool.scale * dot(&j.embedding, direction)), j.spec.has(finding)))
+            .map(|j| {
+                (
+                    f64::from(pool.scale * dot(&j.embedding, direction)),
+                    j.spec.has(finding),
+                )
+            })
             .unzip()
     };
     let mut findings = BTreeMap::new();
@@ -136,7 +162,11 @@ pub fn measure(
         let (scores, labels) = margins(finding, calibration);
         let fitted = calibration::Platt::fit(&scores, &labels)?;
         let threshold = best_f1(&scores, &labels, &fitted);
-        let platt = Platt { scale: fitted.slope, shift: fitted.offset, threshold };
+        let platt = Platt {
+            scale: fitted.slope,
+            shift: fitted.offset,
+            threshold,
+        };
         let (scores, labels) = margins(finding, test);
         let probabilities: Vec<f64> = scores.iter().map(|s| platt.probability(*s)).collect();
         let figure = FindingFigure {
@@ -163,7 +193,8 @@ fn best_f1(scores: &[f64], labels: &[bool], platt: &calibration::Platt) -> f64 {
         .map(|percent| f64::from(percent) / 100.0)
         .max_by(|a, b| {
             let f1 = |t: f64| {
-                lucency_train::metrics::Confusion::at(t, &probabilities, labels).map_or(0.0, |c| c.f1())
+                lucency_train::metrics::Confusion::at(t, &probabilities, labels)
+                    .map_or(0.0, |c| c.f1())
             };
             f1(*a).total_cmp(&f1(*b))
         })
@@ -190,12 +221,24 @@ pub fn six_classes(
         let pixels = preprocess.batch(&full.iter().collect::<Vec<_>>(), &Device::Cpu)?;
         let embedded = l2_normalise(&clip.encode_image(&pixels, Mode::Eval)?)?.to_vec2::<f32>()?;
         for (image, embedding) in chunk.iter().zip(embedded) {
-            scores.push(pool.classes[CLASSES].iter().map(|c| f64::from(dot(&embedding, c))).collect::<Vec<_>>());
+            scores.push(
+                pool.classes[CLASSES]
+                    .iter()
+                    .map(|c| f64::from(dot(&embedding, c)))
+                    .collect::<Vec<_>>(),
+            );
             labels.push(image.class);
         }
     }
-    let right = scores.iter().zip(&labels).filter(|(s, l)| argmax(s) == **l).count();
-    let recall = per_class_recall(&scores, &labels)?.into_iter().map(|r| r.unwrap_or(0.0)).collect();
+    let right = scores
+        .iter()
+        .zip(&labels)
+        .filter(|(s, l)| argmax(s) == **l)
+        .count();
+    let recall = per_class_recall(&scores, &labels)?
+        .into_iter()
+        .map(|r| r.unwrap_or(0.0))
+        .collect();
     Ok((labels.len(), right as f64 / labels.len() as f64, recall))
 }
 
@@ -211,20 +254,28 @@ pub fn phantom_questions(
     for judged in set {
         let mut rng = ChaCha8Rng::seed_from_u64(judged.spec.seed ^ 0x74_6573);
         let pairs = judged.spec.questions_on(judged.view, &mut rng);
-        let closed: Vec<_> = pairs.iter().filter(|p| p.answer_type == AnswerType::Closed).take(6).collect();
+        let closed: Vec<_> = pairs
+            .iter()
+            .filter(|p| p.answer_type == AnswerType::Closed)
+            .take(6)
+            .collect();
         if closed.is_empty() {
             continue;
         }
         let texts: Vec<&str> = closed.iter().map(|p| p.question.as_str()).collect();
         let questions = Question::batch(clip, tokenizer, &texts, head.config().buckets)?;
-        let features = candle_core::Tensor::new(judged.features.as_slice(), &Device::Cpu)?.unsqueeze(0)?;
-        let features = features.broadcast_as((closed.len(), judged.features.len()))?.contiguous()?;
+        let features =
+            candle_core::Tensor::new(judged.features.as_slice(), &Device::Cpu)?.unsqueeze(0)?;
+        let features = features
+            .broadcast_as((closed.len(), judged.features.len()))?
+            .contiguous()?;
         let refs: Vec<&Question> = questions.iter().collect();
         let logits: Vec<Vec<f32>> = head.forward(&features, &refs)?.to_vec2()?;
         for (pair, row) in closed.iter().zip(logits) {
             let row: Vec<f64> = row.into_iter().map(f64::from).collect();
             n += 1;
-            right += usize::from(head.config().answers[argmax(&row)] == normalise_answer(&pair.answer));
+            right +=
+                usize::from(head.config().answers[argmax(&row)] == normalise_answer(&pair.answer));
         }
     }
     Ok((n, right as f64 / n.max(1) as f64))

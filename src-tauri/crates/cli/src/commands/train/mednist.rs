@@ -36,7 +36,12 @@ pub fn read(dir: &Path, side: usize) -> Result<Vec<MedNistImage>> {
             .map(|entry| Ok(entry?.path()))
             .collect::<Result<_>>()?;
         names.sort();
-        files.extend(names.into_iter().enumerate().map(|(i, path)| (class, i % HELD_OUT_EVERY == 0, path)));
+        files.extend(
+            names
+                .into_iter()
+                .enumerate()
+                .map(|(i, path)| (class, i % HELD_OUT_EVERY == 0, path)),
+        );
     }
     files
         .into_par_iter()
@@ -44,7 +49,12 @@ pub fn read(dir: &Path, side: usize) -> Result<Vec<MedNistImage>> {
             let bytes = std::fs::read(&path).with_context(|| format!("{}", path.display()))?;
             let image = Image8::decode(&bytes).with_context(|| format!("{}", path.display()))?;
             let image = resize::resize(&image.to_grey(), Filter::Bicubic, side, side);
-            Ok(MedNistImage { path, class, held_out, image })
+            Ok(MedNistImage {
+                path,
+                class,
+                held_out,
+                image,
+            })
         })
         .collect()
 }
@@ -56,7 +66,10 @@ pub fn sample(image: &MedNistImage) -> Sample {
     let mut captions: Vec<Caption> = words
         .iter()
         .flat_map(|word| CLASS_TEMPLATES.iter().map(move |t| t.replace("{}", word)))
-        .map(|text| Caption { text, fact: Some(fact.clone()) })
+        .map(|text| Caption {
+            text,
+            fact: Some(fact.clone()),
+        })
         .collect();
     let region_fact = format!("region {}", REGIONS[*region].0);
     captions.extend(REGIONS[*region].1.iter().map(|text| Caption {

@@ -49,5 +49,8 @@ fn print_progress(progress: &Progress) {
         .map(|s| format!(", {:.0} min left", s / 60.0))
         .unwrap_or_default();
     let message = progress.message.as_deref().unwrap_or_default();
-    eprintln!("{} {}/{}{left} {message}", progress.stage, progress.done, progress.total);
+    eprintln!(
+        "{} {}/{}{left} {message}",
+        progress.stage, progress.done, progress.total
+    );
 }

@@ -67,7 +67,10 @@ pub fn save_towers(weights: &Weights, path: &Path) -> Result<()> {
 /// Writes the pack in place of an older one.
 pub fn write(destination: &Path, parts: &Parts<'_>) -> Result<()> {
     let measured = parts.measured;
-    let findings = measured.findings.as_ref().context("the findings were not measured")?;
+    let findings = measured
+        .findings
+        .as_ref()
+        .context("the findings were not measured")?;
     let mut builder = PackBuilder::new(destination)?;
     builder.add_copy(ROLE_WEIGHTS, "model.safetensors", parts.weights)?;
     builder.add_copy(ROLE_ANSWERS, "answers.safetensors", parts.head_file)?;
@@ -112,11 +115,14 @@ fn label_sets(prompts: &Prompts, figures: &FindingFigures) -> Vec<LabelSet> {
             aliases: aliases(*finding).iter().map(|a| (*a).to_string()).collect(),
             positive: claim.positive.clone(),
             negative: claim.negative.clone(),
-            calibration: figures.findings.get(finding.name()).map(|f| lucency_packs::Platt {
-                scale: round(f.platt.scale, 6),
-                shift: round(f.platt.shift, 6),
-                threshold: f.platt.threshold,
-            }),
+            calibration: figures
+                .findings
+                .get(finding.name())
+                .map(|f| lucency_packs::Platt {
+                    scale: round(f.platt.scale, 6),
+                    shift: round(f.platt.shift, 6),
+                    threshold: f.platt.threshold,
+                }),
         }
     };
     let classes = MEDNIST.iter().enumerate().map(|(i, (name, _, words))| {
@@ -127,7 +133,12 @@ fn label_sets(prompts: &Prompts, figures: &FindingFigures) -> Vec<LabelSet> {
         };
         Label {
             name: (*name).into(),
-            aliases: words.iter().copied().chain(kind).map(str::to_string).collect(),
+            aliases: words
+                .iter()
+                .copied()
+                .chain(kind)
+                .map(str::to_string)
+                .collect(),
             positive: prompts.pool.class_sets[CLASSES].classes[i].texts.clone(),
             negative: Vec::new(),
             calibration: None,
@@ -175,7 +186,8 @@ fn aliases(finding: Finding) -> &'static [&'static str] {
     }
 }
 
-const ANSWERS_COMMAND: &str = "lucency train answers --preset demo --run RUN --mednist DIR --vqa-rad DIR --out PACK";
+const ANSWERS_COMMAND: &str =
+    "lucency train answers --preset demo --run RUN --mednist DIR --vqa-rad DIR --out PACK";
 
 fn figures(measured: &Measured, findings: &FindingFigures) -> Vec<Figure> {
     let figure = |measure: String, value: f64, data: &str| Figure {
@@ -187,17 +199,37 @@ fn figures(measured: &Measured, findings: &FindingFigures) -> Vec<Figure> {
     };
     let mut out = Vec::new();
     let (n, accuracy, _) = &findings.six_classes;
-    out.push(figure("accuracy, six classes, zero-shot".into(), *accuracy, &format!("MedNIST, every fifth image of a class, n {n}")));
+    out.push(figure(
+        "accuracy, six classes, zero-shot".into(),
+        *accuracy,
+        &format!("MedNIST, every fifth image of a class, n {n}"),
+    ));
     let phantoms = format!("{} phantoms of fresh seeds", findings.n);
-    out.push(figure("macro AUROC, zero-shot findings".into(), findings.macro_auroc, &phantoms));
+    out.push(figure(
+        "macro AUROC, zero-shot findings".into(),
+        findings.macro_auroc,
+        &phantoms,
+    ));
     for (name, f) in &findings.findings {
-        out.push(figure(format!("AUROC, {name}, zero-shot"), f.auroc, &phantoms));
+        out.push(figure(
+            format!("AUROC, {name}, zero-shot"),
+            f.auroc,
+            &phantoms,
+        ));
     }
     let (n, right) = findings.phantom_questions;
-    out.push(figure("accuracy, closed questions".into(), right, &format!("{phantoms}, {n} questions")));
+    out.push(figure(
+        "accuracy, closed questions".into(),
+        right,
+        &format!("{phantoms}, {n} questions"),
+    ));
     for (name, rates) in &measured.answers {
         let data = format!("{name}, n {}", rates.n);
-        for (measure, value) in [("open", rates.open), ("closed", rates.closed), ("overall", Some(rates.overall))] {
+        for (measure, value) in [
+            ("open", rates.open),
+            ("closed", rates.closed),
+            ("overall", Some(rates.overall)),
+        ] {
             if let Some(value) = value {
                 out.push(figure(format!("accuracy, {measure}"), value, &data));
             }
@@ -205,8 +237,16 @@ fn figures(measured: &Measured, findings: &FindingFigures) -> Vec<Figure> {
     }
     if let Some(rates) = measured.answers.get("vqa-rad held-out questions") {
         let data = format!("vqa-rad held-out questions, n {}", rates.n);
-        out.push(figure("expected calibration error before the temperature".into(), measured.ece_before, &data));
-        out.push(figure("expected calibration error".into(), rates.ece, &data));
+        out.push(figure(
+            "expected calibration error before the temperature".into(),
+            measured.ece_before,
+            &data,
+        ));
+        out.push(figure(
+            "expected calibration error".into(),
+            rates.ece,
+            &data,
+        ));
         out.push(figure("coverage".into(), rates.coverage, &data));
         if let Some(accuracy) = rates.selective_accuracy {
             out.push(figure("accuracy when answered".into(), accuracy, &data));

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use lucency_nn::{Interrupt, Progress};
-use lucency_phantom::{Finding, Region, Site, Spec, View, head, render_chest, render_head, sentences};
+use lucency_phantom::{
+    Finding, Region, Site, Spec, View, head, render_chest, render_head, sentences,
+};
 use lucency_train::data::{Caption, Mirror, Place, Sample};
 use lucency_zoo::preprocess::{Filter, Image8, resize};
 use rand::seq::SliceRandom;
@@ -38,7 +40,11 @@ pub struct PhantomImage {
 /// The truth of the phantom of a seed: three of four with findings drawn evenly, so that rare ones are learned too.
 pub fn training_spec(seed: u64) -> (Spec, View) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x7261_696e);
-    let site = if rng.random::<bool>() { Site::A } else { Site::B };
+    let site = if rng.random::<bool>() {
+        Site::A
+    } else {
+        Site::B
+    };
     let chest = rng.random_bool(0.72);
     let mut spec = if chest {
         Spec::normal_chest(seed, site)
@@ -78,7 +84,12 @@ pub fn render_large(spec: &Spec, view: View, rng: &mut impl Rng) -> Result<Image
     render_at(spec, view, (LARGE_FILM_SIDE, LARGE_SLICE_SIDE), rng)
 }
 
-fn render_at(spec: &Spec, view: View, (film, slice): (usize, usize), rng: &mut impl Rng) -> Result<Image8> {
+fn render_at(
+    spec: &Spec,
+    view: View,
+    (film, slice): (usize, usize),
+    rng: &mut impl Rng,
+) -> Result<Image8> {
     if view != View::Axial {
         let (width, height) = lucency_phantom::film_size(spec, view, film);
         let film = render_chest(spec, view, width, height);
@@ -112,7 +123,9 @@ pub fn phantoms(
     report: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<PhantomImage>> {
     let size = side * side;
-    let kept = std::fs::read(cache).ok().filter(|b| b.len() == size * count as usize);
+    let kept = std::fs::read(cache)
+        .ok()
+        .filter(|b| b.len() == size * count as usize);
     let done = AtomicU64::new(0);
     let images: Vec<PhantomImage> = (0..count)
         .into_par_iter()
@@ -160,7 +173,10 @@ pub fn sample(phantom: &PhantomImage, prompts: &Prompts) -> Sample {
                 Some(finding) if sentence.present => positive_fact(spec, *view, finding),
                 Some(finding) => Some(format!("no {finding}")),
             };
-            captions.push(Caption { text: sentence.text, fact });
+            captions.push(Caption {
+                text: sentence.text,
+                fact,
+            });
         }
         captions.push(Caption {
             text: sentences::neutral(*view, &mut rng),
@@ -168,8 +184,14 @@ pub fn sample(phantom: &PhantomImage, prompts: &Prompts) -> Sample {
         });
     }
     let report = spec.report(&mut rng);
-    captions.push(Caption { text: report.impression, fact: None });
-    captions.push(Caption { text: report.findings, fact: None });
+    captions.push(Caption {
+        text: report.impression,
+        fact: None,
+    });
+    captions.push(Caption {
+        text: report.findings,
+        fact: None,
+    });
     captions.sort_by(|a, b| (&a.text, &a.fact).cmp(&(&b.text, &b.fact)));
     captions.dedup_by(|a, b| a.text == b.text);
 
@@ -198,7 +220,10 @@ pub fn sample(phantom: &PhantomImage, prompts: &Prompts) -> Sample {
         }
     }
     if *view != View::Lateral {
-        claims.push((prompts.claim(prompts.abnormal(spec.region)), !spec.lesions.is_empty()));
+        claims.push((
+            prompts.claim(prompts.abnormal(spec.region)),
+            !spec.lesions.is_empty(),
+        ));
     }
     facts.sort();
     let classes = prompts.phantom_classes(*view);
@@ -211,7 +236,11 @@ pub fn sample(phantom: &PhantomImage, prompts: &Prompts) -> Sample {
         places,
         located,
         classes,
-        mirror: if spec.region == Region::Head { Mirror::SwapSides } else { Mirror::Never },
+        mirror: if spec.region == Region::Head {
+            Mirror::SwapSides
+        } else {
+            Mirror::Never
+        },
     }
 }
 

@@ -21,25 +21,106 @@ pub const SIDED: [Finding; 8] = [
 
 /// The six classes of MedNIST in words: folder name, region, and how to name the image.
 pub const MEDNIST: [(&str, usize, [&str; 4]); 6] = [
-    ("AbdomenCT", 2, ["abdominal CT", "CT of the abdomen", "axial CT slice of the abdomen", "computed tomography of the abdomen"]),
-    ("BreastMRI", 3, ["breast MRI", "MRI of the breast", "magnetic resonance image of the breast", "axial MRI of the breasts"]),
-    ("CXR", 1, ["chest x-ray", "chest radiograph", "frontal radiograph of the chest", "plain film of the chest"]),
-    ("ChestCT", 1, ["chest CT", "CT of the chest", "axial CT slice of the chest", "computed tomography of the thorax"]),
-    ("Hand", 4, ["hand x-ray", "radiograph of a hand", "x-ray of the hand and wrist", "plain film of the hand"]),
-    ("HeadCT", 0, ["head CT", "CT of the head", "axial CT slice of the brain", "computed tomography of the brain"]),
+    (
+        "AbdomenCT",
+        2,
+        [
+            "abdominal CT",
+            "CT of the abdomen",
+            "axial CT slice of the abdomen",
+            "computed tomography of the abdomen",
+        ],
+    ),
+    (
+        "BreastMRI",
+        3,
+        [
+            "breast MRI",
+            "MRI of the breast",
+            "magnetic resonance image of the breast",
+            "axial MRI of the breasts",
+        ],
+    ),
+    (
+        "CXR",
+        1,
+        [
+            "chest x-ray",
+            "chest radiograph",
+            "frontal radiograph of the chest",
+            "plain film of the chest",
+        ],
+    ),
+    (
+        "ChestCT",
+        1,
+        [
+            "chest CT",
+            "CT of the chest",
+            "axial CT slice of the chest",
+            "computed tomography of the thorax",
+        ],
+    ),
+    (
+        "Hand",
+        4,
+        [
+            "hand x-ray",
+            "radiograph of a hand",
+            "x-ray of the hand and wrist",
+            "plain film of the hand",
+        ],
+    ),
+    (
+        "HeadCT",
+        0,
+        [
+            "head CT",
+            "CT of the head",
+            "axial CT slice of the brain",
+            "computed tomography of the brain",
+        ],
+    ),
 ];
 
 /// Regions of the body in words.
 pub const REGIONS: [(&str, &[&str]); 5] = [
-    ("head", &["An image of the head.", "A head study.", "This image shows the brain."]),
-    ("chest", &["An image of the chest.", "A chest study.", "This image shows the thorax."]),
-    ("abdomen", &["An image of the abdomen.", "An abdominal study.", "This image shows the abdomen."]),
+    (
+        "head",
+        &[
+            "An image of the head.",
+            "A head study.",
+            "This image shows the brain.",
+        ],
+    ),
+    (
+        "chest",
+        &[
+            "An image of the chest.",
+            "A chest study.",
+            "This image shows the thorax.",
+        ],
+    ),
+    (
+        "abdomen",
+        &[
+            "An image of the abdomen.",
+            "An abdominal study.",
+            "This image shows the abdomen.",
+        ],
+    ),
     ("breast", &["An image of the breast.", "A breast study."]),
     ("hand", &["An image of the hand.", "A hand study."]),
 ];
 
 /// Templates around the name of a class.
-pub const CLASS_TEMPLATES: [&str; 5] = ["{}.", "A {}.", "This is a {}.", "An image of a {}.", "{} image."];
+pub const CLASS_TEMPLATES: [&str; 5] = [
+    "{}.",
+    "A {}.",
+    "This is a {}.",
+    "An image of a {}.",
+    "{} image.",
+];
 
 /// The set of the six classes in [`PromptPool::class_sets`].
 pub const CLASSES: usize = 0;
@@ -85,7 +166,11 @@ impl Prompts {
             (ABNORMAL_CHEST, Region::Chest, View::Pa),
             (ABNORMAL_HEAD, Region::Head, View::Axial),
         ] {
-            let organ = if region == Region::Chest { "chest radiograph" } else { "head CT" };
+            let organ = if region == Region::Chest {
+                "chest radiograph"
+            } else {
+                "head CT"
+            };
             claims.push(ClaimWordings {
                 name: name.into(),
                 positive: vec![
@@ -110,11 +195,21 @@ impl Prompts {
         let pa = variants(|rng| sentences::neutral(View::Pa, rng));
         let ap = variants(|rng| sentences::neutral(View::Ap, rng));
         let own = |texts: &[String], others: &[String]| -> Vec<String> {
-            texts.iter().filter(|t| !others.contains(t)).cloned().collect()
+            texts
+                .iter()
+                .filter(|t| !others.contains(t))
+                .cloned()
+                .collect()
         };
         let projections = vec![
-            ClassWordings { name: "PA".into(), texts: own(&pa, &ap) },
-            ClassWordings { name: "AP".into(), texts: own(&ap, &pa) },
+            ClassWordings {
+                name: "PA".into(),
+                texts: own(&pa, &ap),
+            },
+            ClassWordings {
+                name: "AP".into(),
+                texts: own(&ap, &pa),
+            },
             ClassWordings {
                 name: "lateral".into(),
                 texts: variants(|rng| sentences::neutral(View::Lateral, rng)),
@@ -123,9 +218,18 @@ impl Prompts {
         let pool = PromptPool {
             claims,
             class_sets: vec![
-                ClassSet { name: "modality and region".into(), classes: mednist.collect() },
-                ClassSet { name: "region".into(), classes: regions.collect() },
-                ClassSet { name: "projection".into(), classes: projections },
+                ClassSet {
+                    name: "modality and region".into(),
+                    classes: mednist.collect(),
+                },
+                ClassSet {
+                    name: "region".into(),
+                    classes: regions.collect(),
+                },
+                ClassSet {
+                    name: "projection".into(),
+                    classes: projections,
+                },
             ],
         };
         Self { pool }
@@ -142,13 +246,20 @@ impl Prompts {
 
     /// The claim that a region is abnormal.
     pub fn abnormal(&self, region: Region) -> &'static str {
-        if region == Region::Chest { ABNORMAL_CHEST } else { ABNORMAL_HEAD }
+        if region == Region::Chest {
+            ABNORMAL_CHEST
+        } else {
+            ABNORMAL_HEAD
+        }
     }
 
     /// The classes that a phantom's view belongs to.
     pub fn phantom_classes(&self, view: View) -> Vec<(usize, usize)> {
         let class = |name: &str| {
-            MEDNIST.iter().position(|(n, ..)| *n == name).expect("a MedNIST class")
+            MEDNIST
+                .iter()
+                .position(|(n, ..)| *n == name)
+                .expect("a MedNIST class")
         };
         match view {
             View::Axial => vec![(CLASSES, class("HeadCT")), (REGION_SET, 0)],
@@ -172,7 +283,9 @@ pub fn negatives(finding: Finding) -> Vec<String> {
 fn sided(finding: Finding, side: Side) -> Vec<String> {
     let word = side.name();
     let all = variants(|rng| sentences::positive(finding, Some(side), None, None, rng));
-    all.into_iter().filter(|t| t.to_lowercase().contains(word)).collect()
+    all.into_iter()
+        .filter(|t| t.to_lowercase().contains(word))
+        .collect()
 }
 
 /// All texts that a generator of wordings gives, sorted.

@@ -121,8 +121,11 @@ pub fn gather(
         .chain(["yes".to_string(), "no".to_string()])
         .collect();
     let answers: Vec<String> = answers.into_iter().collect();
-    let places: BTreeMap<&str, usize> =
-        answers.iter().enumerate().map(|(i, a)| (a.as_str(), i)).collect();
+    let places: BTreeMap<&str, usize> = answers
+        .iter()
+        .enumerate()
+        .map(|(i, a)| (a.as_str(), i))
+        .collect();
 
     // The same question is asked of many images: embed each wording once.
     let wordings: BTreeSet<&str> = asked.iter().map(|a| a.question.as_str()).collect();
@@ -133,7 +136,8 @@ pub fn gather(
         .iter()
         .map(|a| {
             let question = ready[a.question.as_str()].clone();
-            let possible = question.form != QuestionForm::YesNo || matches!(a.answer.as_str(), "yes" | "no");
+            let possible =
+                question.form != QuestionForm::YesNo || matches!(a.answer.as_str(), "yes" | "no");
             Row {
                 image: a.image,
                 answer: places.get(a.answer.as_str()).copied().filter(|_| possible),
@@ -151,7 +155,13 @@ pub fn gather(
         answers,
         memory: None,
     };
-    Ok(Questions { data: AnswerData { features, rows }, config, vqa, easy, phantom_held_out })
+    Ok(Questions {
+        data: AnswerData { features, rows },
+        config,
+        vqa,
+        easy,
+        phantom_held_out,
+    })
 }
 
 /// Channels of the trunk's output.
@@ -211,8 +221,16 @@ fn ask_mednist(class: usize, image: usize, rng: &mut ChaCha8Rng, asked: &mut Vec
         "What is the organ system in this image?",
         "Which region of the body is imaged?",
     ];
-    push(modality_questions[rng.random_range(0..4)], modality, AnswerType::Open);
-    push(organ_questions[rng.random_range(0..4)], organ, AnswerType::Open);
+    push(
+        modality_questions[rng.random_range(0..4)],
+        modality,
+        AnswerType::Open,
+    );
+    push(
+        organ_questions[rng.random_range(0..4)],
+        organ,
+        AnswerType::Open,
+    );
     let other = ["ct", "mri", "xray"][rng.random_range(0..3)];
     let word = match other {
         "ct" => "CT",

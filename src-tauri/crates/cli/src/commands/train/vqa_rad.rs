@@ -47,17 +47,33 @@ pub fn read(dir: &Path, side: usize) -> Result<VqaRad> {
         .collect::<Result<_>>()?;
     let images = full
         .iter()
-        .map(|(name, image)| (name.clone(), resize::resize(image, Filter::Bicubic, side, side)))
+        .map(|(name, image)| {
+            (
+                name.clone(),
+                resize::resize(image, Filter::Bicubic, side, side),
+            )
+        })
         .collect();
-    let questions: Vec<VqaQuestion> =
-        questions.into_iter().filter(|q| full.contains_key(&q.image)).collect();
+    let questions: Vec<VqaQuestion> = questions
+        .into_iter()
+        .filter(|q| full.contains_key(&q.image))
+        .collect();
     let groups: Vec<u64> = questions.iter().map(|q| group_of(&q.image)).collect();
     let by_image = grouped_split(&groups, 0.1, SPLIT_SEED);
     let each: Vec<u64> = (0..by_image.train.len() as u64).collect();
     let rest = grouped_split(&each, 0.11, SPLIT_SEED + 1);
     let place = |list: &[usize]| list.iter().map(|i| by_image.train[*i]).collect();
-    let by_question = Split { train: place(&rest.train), held_out: place(&rest.held_out) };
-    Ok(VqaRad { images, full, questions, by_image, by_question })
+    let by_question = Split {
+        train: place(&rest.train),
+        held_out: place(&rest.held_out),
+    };
+    Ok(VqaRad {
+        images,
+        full,
+        questions,
+        by_image,
+        by_question,
+    })
 }
 
 /// The images that training sees, with statements from the questions that it may see.
@@ -78,16 +94,22 @@ pub fn samples(data: &VqaRad) -> Vec<(u64, Sample)> {
             let fact = format!("region {}", REGIONS[region].0);
             let mut captions: Vec<Caption> = questions
                 .iter()
-                .map(|q| Caption { text: statement(&q.question, &q.answer), fact: None })
+                .map(|q| Caption {
+                    text: statement(&q.question, &q.answer),
+                    fact: None,
+                })
                 .collect();
-            captions.push(Caption { text: REGIONS[region].1[0].to_string(), fact: Some(fact.clone()) });
+            captions.push(Caption {
+                text: REGIONS[region].1[0].to_string(),
+                fact: Some(fact.clone()),
+            });
             let sample = Sample {
                 image: data.images[name].clone(),
                 captions,
                 facts: vec![fact],
                 claims: Vec::new(),
-        places: Vec::new(),
-        located: Vec::new(),
+                places: Vec::new(),
+                located: Vec::new(),
                 classes: vec![(REGION_SET, region)],
                 mirror: Mirror::Never,
             };
@@ -123,8 +145,17 @@ mod tests {
 
     #[test]
     fn a_yes_or_no_question_becomes_a_statement() {
-        assert_eq!(statement("Is there a pneumothorax?", "No"), "There is no pneumothorax.");
-        assert_eq!(statement("Are there air-fluid levels", "yes"), "There are air-fluid levels.");
-        assert_eq!(statement("Where is the lesion?", "Left lobe"), "Where is the lesion? left lobe.");
+        assert_eq!(
+            statement("Is there a pneumothorax?", "No"),
+            "There is no pneumothorax."
+        );
+        assert_eq!(
+            statement("Are there air-fluid levels", "yes"),
+            "There are air-fluid levels."
+        );
+        assert_eq!(
+            statement("Where is the lesion?", "Left lobe"),
+            "Where is the lesion? left lobe."
+        );
     }
 }
