@@ -50,13 +50,8 @@ export class App {
 
   /** Learns what the application has, opens what it was started with, and listens for files. */
   async start(): Promise<void> {
+    // Files that come while the window starts are either in the application's first answer or events after it.
     await Promise.all([
-      this.#guard(async () => {
-        const info = await this.packs.start()
-        if (info.startup_paths.length > 0) await this.study.open(info.startup_paths)
-        else if (info.startup_demo) await this.study.openDemo()
-      }),
-      this.#guard(() => this.checkRawPath()),
       this.#guard(async () => void (await this.backend.onOpenFiles((paths) => void this.study.open(paths)))),
       this.#guard(
         async () =>
@@ -65,6 +60,14 @@ export class App {
             if (event.kind === 'drop') void this.study.open(event.paths)
           })),
       ),
+    ])
+    await Promise.all([
+      this.#guard(async () => {
+        const info = await this.packs.start()
+        if (info.startup_paths.length > 0) await this.study.open(info.startup_paths)
+        else if (info.startup_demo) await this.study.openDemo()
+      }),
+      this.#guard(() => this.checkRawPath()),
     ])
   }
 
