@@ -1,0 +1,191 @@
+//! The one place with `unsafe`: vector instructions chosen at run time, and the call into the matrix product crate.
+//!
+//! Everything that leaves this module is a safe function that checks its slices before it hands out a pointer. The loops
+//! are written once, over the `Vector` trait, and compiled for AVX-512, for AVX2 and for plain arrays.
+#![allow(unsafe_code)]
+// Loops over constant counts index several arrays of registers at once.
+#![allow(clippy::needless_range_loop)]
+
+use std::sync::OnceLock;
+
+mod dots;
+mod tiles;
+mod vector;
+
+pub(crate) use dots::{Rows, dots, dots_tile};
+pub(crate) use tiles::{Offsets, correlate_tile, tile};
+
+/// Which instructions the machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isa {
+    /// AVX-512 F, BW, DQ and VL.
+    V4,
+    /// AVX2 and FMA.
+    V3,
+    /// Whatever the compiler may assume.
+    Portable,
+}
+
+/// The best instruction set of this machine, asked once.
+pub(crate) fn isa() -> Isa {
+    static ISA: OnceLock<Isa> = OnceLock::new();
+    *ISA.get_or_init(|| {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("fma")
+            {
+                return Isa::V4;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return Isa::V3;
+            }
+        }
+        Isa::Portable
+    })
+}
+
+/// Defines a function whose body is compiled once for each instruction set and chosen at run time.
+macro_rules! vectorised {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        #[allow(unsafe_code)]
+        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                fn v4($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                #[target_feature(enable = "avx2,fma")]
+                fn v3($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                match $crate::kernels::simd::isa() {
+                    // SAFETY: `isa` found the features that the function is compiled for.
+                    $crate::kernels::simd::Isa::V4 => return unsafe { v4($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::kernels::simd::Isa::V3 => return unsafe { v3($($arg),*) },
+                    $crate::kernels::simd::Isa::Portable => {}
+                }
+            }
+            body($($arg),*)
+        }
+    };
+}
+pub(crate) use vectorised;
+
+/// A matrix inside a slice: element `(i, j)` is `data[i * row + j * column]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    pub data: &'a [f32],
+    pub row: usize,
+    pub column: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Rows of floats, `row` apart.
+    pub(crate) fn rows(data: &'a [f32], row: usize) -> Self {
+        Self {
+            data,
+            row,
+            column: 1,
+        }
+    }
+
+    /// The transpose of [`Matrix::rows`].
+    pub(crate) fn columns(data: &'a [f32], column: usize) -> Self {
+        Self {
+            data,
+            row: 1,
+            column,
+        }
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            row: self.column,
+            column: self.row,
+            ..self
+        }
+    }
+
+    fn covers(&self, rows: usize, columns: usize) -> bool {
+        rows == 0
+            || columns == 0
+            || (rows - 1) * self.row + (columns - 1) * self.column < self.data.len()
+    }
+}
+
+/// What a matrix product does to its destination.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Into {
+    Replace,
+    Add,
+}
+
+/// How many threads a matrix product takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    One,
+    All,
+}
+
+/// `out = scale · a b` (or `out += ..`) for `a` `[m, k]`, `b` `[k, n]`, `out` `[m, n]` with `out_row` floats between
+/// rows.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn product(
+    (m, k, n): (usize, usize, usize),
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    out: &mut [f32],
+    out_row: usize,
+    scale: f32,
+    into: Into,
+    threads: Threads,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(
+        a.covers(m, k) && b.covers(k, n),
+        "a factor is smaller than it says"
+    );
+    assert!(
+        out_row >= n && (m - 1) * out_row + n <= out.len(),
+        "the product does not fit"
+    );
+    let parallelism = match threads {
+        Threads::One => gemm::Parallelism::None,
+        Threads::All => match rayon::current_num_threads() {
+            1 => gemm::Parallelism::None,
+            threads => gemm::Parallelism::Rayon(threads),
+        },
+    };
+    // SAFETY: the asserts above keep every element of the three matrices inside its slice, and `out` is borrowed
+    // mutably, so it overlaps neither factor.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            out_row as isize,
+            into == Into::Add,
+            a.data.as_ptr(),
+            a.column as isize,
+            a.row as isize,
+            b.data.as_ptr(),
+            b.column as isize,
+            b.row as isize,
+            1.0f32,
+            scale,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
