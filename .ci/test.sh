@@ -114,7 +114,9 @@ unit() {
         count "$log/data"
     fi
     binaries
-    rust_tests "Unit, parity and whole-system tests" 'not binary(e2e)' --lib --bins --test '*' -- --skip window_
+    rust_tests "Unit, parity and whole-system tests" 'not binary(e2e)' \
+        --lib --bins --test '*' -- --skip viewing:: --skip assisting:: --skip starting::
+    step "Examples in the documentation" cargo test "${WHOLE[@]}" --doc --quiet
 }
 
 driver() {

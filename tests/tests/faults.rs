@@ -26,7 +26,8 @@ fn run(home: &Path, words: &[&str]) -> Output {
 fn phantom(home: &Path) -> Vec<PathBuf> {
     let folder = home.join("phantom");
     let out = folder.to_string_lossy().into_owned();
-    let words = ["phantom", "--seed", "7", "--count", "1", "--out", &out];
+    let words = "phantom --content chest --seed 7 --count 1 --out";
+    let words: Vec<&str> = words.split(' ').chain([out.as_str()]).collect();
     let output = run(home, &words);
     assert!(
         output.status.success(),
