@@ -126,11 +126,11 @@ impl Plane {
         let mut before: Vec<f32> = self.values[..width].to_vec();
         for y in 0..self.height {
             let next = (y + 1).min(self.height - 1) * width;
-            for x in 0..width {
+            for (x, before) in before.iter_mut().enumerate() {
                 let here = self.values[y * width + x];
                 let after = self.values[next + x];
-                self.values[y * width + x] = centre * here + side * (before[x] + after);
-                before[x] = here;
+                self.values[y * width + x] = centre * here + side * (*before + after);
+                *before = here;
             }
         }
     }

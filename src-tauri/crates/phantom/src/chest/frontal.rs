@@ -162,7 +162,7 @@ pub(crate) fn project(
                     if near < 4.0 && lung_depth > 12.0 {
                         tissue += (7.0 + 8.0 * lesion.conspicuity)
                             * (-near).exp()
-                            * (0.55 / line_half).min(1.0).max(0.55);
+                            * (0.55 / line_half).clamp(0.55, 1.0);
                     }
                 }
                 clear *= 1.0 - filled;
