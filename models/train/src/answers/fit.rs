@@ -1,4 +1,4 @@
-//! Fitting the head's learned paths, and then the four numbers of its memory.
+//! Fitting the head.
 
 use std::collections::HashMap;
 
@@ -68,10 +68,9 @@ pub fn fresh_head_weights(features: &[Vec<f32>], seed: u64) -> Result<Weights> {
     Ok(weights)
 }
 
-/// Trains the learned paths on some rows; returns the averaged weights.
+/// Trains a head on some rows; returns the averaged weights.
 ///
 /// - `weights`: from [`fresh_head_weights`]
-/// - `config`: without memory
 /// - `rows`: rows of `data` to learn from; rows whose answer the head does not know are skipped
 ///
 /// Errors if no row is left or the loss stops being finite.
@@ -84,7 +83,7 @@ pub fn fit(
     stop: &Interrupt,
     report: &mut dyn FnMut(Progress),
 ) -> Result<HashMap<String, Tensor>> {
-    weights.train_where(|key| !key.starts_with("features.") && !key.starts_with("memory."))?;
+    weights.train_where(|key| !key.starts_with("features."))?;
     let head = AnswerHead::load(weights, config)?;
     let known: Vec<usize> = rows
         .iter()
@@ -186,7 +185,7 @@ fn batch_loss(
         Ok(Tensor::from_vec(mask, (n, hidden), &device)?)
     };
     let (first, second) = (mask(rng)?, mask(rng)?);
-    let log_p = head.parametric(
+    let log_p = head.log_probabilities(
         &standard,
         &data.questions_of(batch),
         Some((&first, &second)),
@@ -208,60 +207,4 @@ fn batch_loss(
     // Answers that the question's form rules out have no say in the smoothing.
     let soft = log_p.maximum(-20f64)?.mean_all()?.neg()?;
     Ok(((hard * (1.0 - how.label_smoothing))? + (soft * how.label_smoothing)?)?)
-}
-
-/// Fits the memory's four numbers on rows that neither the learned paths nor the memory has seen.
-///
-/// - `tensors`: the head's weights with a memory; its `memory.scales` are replaced
-/// - returns the numbers
-pub fn fit_recall(
-    tensors: &mut HashMap<String, Tensor>,
-    config: &AnswerHeadConfig,
-    data: &AnswerData,
-    rows: &[usize],
-) -> Result<Vec<f32>> {
-    let weights = Weights::from_tensors(tensors.clone(), "the answer head");
-    weights.train_where(|key| key == "memory.scales")?;
-    let head = AnswerHead::load(&weights, config)?;
-    let known: Vec<usize> = rows
-        .iter()
-        .copied()
-        .filter(|r| data.rows[*r].answer.is_some())
-        .collect();
-    let questions = data.questions_of(&known);
-    let standard = head.standardise(&data.images_of(&known)?)?;
-    let parametric = head.parametric(&standard, &questions, None)?.detach();
-    let labels: Vec<u32> = known
-        .iter()
-        .filter_map(|r| data.rows[*r].answer.map(|a| a as u32))
-        .collect();
-    let labels = Tensor::from_vec(labels, known.len(), &Device::Cpu)?;
-    let vars = weights.vars();
-    let mut optimiser = AdamW::new(AdamWConfig {
-        weight_decay: 0.0,
-        beta2: 0.95,
-        ..AdamWConfig::default()
-    });
-    let steps = 150;
-    let schedule = Schedule {
-        peak: 0.3,
-        warmup: 5,
-        total: steps,
-        floor: 0.05,
-    };
-    for step in 0..steps {
-        let log_p = head.with_memory(&standard, &questions, &parametric, None)?;
-        let picked = log_p.gather(&labels.unsqueeze(1)?, 1)?;
-        let loss = picked.mean_all()?.neg()?;
-        let grads = loss.backward()?;
-        optimiser.step(&vars, &grads, schedule.rate(step), 1.0)?;
-    }
-    let scales = vars
-        .first()
-        .ok_or_else(|| TrainError::Data("the head has no memory".into()))?
-        .1
-        .as_detached_tensor()
-        .copy()?;
-    tensors.insert("memory.scales".into(), scales.clone());
-    Ok(scales.to_vec1()?)
 }

@@ -23,8 +23,8 @@ pub enum Control {
 pub struct Judged {
     /// Log-probabilities before calibration, `[n][answers]`.
     pub logits: Vec<Vec<f64>>,
-    /// The expected answers; `None` where the head does not know it.
-    pub labels: Vec<Option<usize>>,
+    /// Whether each top answer is the expected one.
+    pub right: Vec<bool>,
     answers: Vec<ScoredAnswer>,
 }
 
@@ -57,7 +57,7 @@ pub fn judge(
 ) -> Result<Judged> {
     let mut judged = Judged {
         logits: Vec::new(),
-        labels: Vec::new(),
+        right: Vec::new(),
         answers: Vec::new(),
     };
     // A fixed rotation by about a third gives every question the image of another patient.
@@ -84,7 +84,7 @@ pub fn judge(
                 confidence: logits[best].exp(),
                 abstained: false,
             });
-            judged.labels.push(row.answer);
+            judged.right.push(row.answer == Some(best));
             judged.logits.push(logits);
         }
     }

@@ -3,9 +3,7 @@
 mod data;
 mod fit;
 mod judge;
-mod remember;
 
 pub use data::{AnswerData, Row};
-pub use fit::{FitConfig, fit, fit_recall, fresh_head_weights};
+pub use fit::{FitConfig, fit, fresh_head_weights};
 pub use judge::{Control, Judged, judge};
-pub use remember::with_memory;

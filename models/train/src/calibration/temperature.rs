@@ -13,32 +13,29 @@ pub fn softmax(logits: &[f64], temperature: f64) -> Vec<f64> {
     exps.into_iter().map(|e| e / sum).collect()
 }
 
-/// The temperature with the least negative log-likelihood on held-out rows.
+/// The temperature with which the top answer's probability says best how often the top answer is right: the least
+/// negative log-likelihood of "right" and "wrong" on held-out rows.
 ///
-/// - `logits`: `[n][classes]`, negative infinity for a class that is out of the question
-/// - `labels`: `[n]`; `None` where no class is right: such a row pulls the temperature up, since it counts as
-///   the log-likelihood of the top answer being wrong
+/// - `logits`: `[n][classes]`, very negative for a class that is out of the question
+/// - `right`: `[n]`, whether the largest entry is the expected class; wrong too where the expected class is not in the list
 ///
-/// Errors on empty input. Found by golden-section search over ln T in -3..=3, where the likelihood has one maximum.
-/// Source: Guo et al. 2017, section 4.2.
-pub fn fit_temperature(logits: &[Vec<f64>], labels: &[Option<usize>]) -> Result<f64> {
-    if logits.is_empty() || logits.len() != labels.len() {
+/// Errors on empty input. Found by golden-section search over ln T in -3..=3.
+/// Source: Guo et al. 2017, section 4.2, with the likelihood of the decision in place of the class's.
+pub fn fit_temperature(logits: &[Vec<f64>], right: &[bool]) -> Result<f64> {
+    if logits.is_empty() || logits.len() != right.len() {
         return Err(TrainError::Data(
-            "fitting a temperature wants as many rows as labels and at least one".into(),
+            "fitting a temperature wants as many rows as outcomes and at least one".into(),
         ));
     }
     let loss = |log_t: f64| -> f64 {
         let t = log_t.exp();
         logits
             .iter()
-            .zip(labels)
-            .map(|(row, label)| {
-                let p = softmax(row, t);
-                let q = match label {
-                    Some(l) => p[*l],
-                    None => 1.0 - p.iter().copied().fold(0.0, f64::max),
-                };
-                -q.max(1e-12).ln()
+            .zip(right)
+            .map(|(row, right)| {
+                let top = softmax(row, t).into_iter().fold(0.0, f64::max);
+                let p = if *right { top } else { 1.0 - top };
+                -p.max(1e-6).ln()
             })
             .sum()
     };
@@ -75,8 +72,8 @@ mod tests {
     fn overconfident_logits_get_the_temperature_that_matches_their_accuracy() {
         // Ten rows with odds e^4, seven of them right: the best temperature makes the odds 7 to 3.
         let logits = vec![vec![4.0, 0.0]; 10];
-        let labels: Vec<Option<usize>> = (0..10).map(|i| Some(usize::from(i >= 7))).collect();
-        let t = fit_temperature(&logits, &labels).unwrap();
+        let right: Vec<bool> = (0..10).map(|i| i < 7).collect();
+        let t = fit_temperature(&logits, &right).unwrap();
         assert!((t - 4.0 / (7.0f64 / 3.0).ln()).abs() < 1e-4, "got {t}");
     }
 }

@@ -16,19 +16,4 @@ pub struct AnswerHeadConfig {
     pub buckets: usize,
     /// The answers, normalised, in the order of the classifier's outputs.
     pub answers: Vec<String>,
-    /// The memory of training questions, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<MemoryConfig>,
-}
-
-/// The shape of a memory of training questions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MemoryConfig {
-    /// Images.
-    pub images: usize,
-    /// Questions.
-    pub rows: usize,
-    /// Most n-grams that a question has.
-    pub grams: usize,
 }

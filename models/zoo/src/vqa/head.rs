@@ -5,11 +5,9 @@ use lucency_nn::ops::{l2_normalise, log_softmax_last};
 use lucency_nn::{Bias, Embedding, Init, Linear, Weights};
 
 use super::question::words;
-use super::{AnswerHeadConfig, Memory, Question, QuestionForm};
+use super::{AnswerHeadConfig, Question, QuestionForm};
 use crate::Result;
 
-/// Keeps logarithms of shares finite.
-const SMALLEST_SHARE: f64 = 1e-9;
 /// What rules an answer out: far below any logit, but finite.
 const RULED_OUT: f32 = -1e4;
 
@@ -35,7 +33,6 @@ pub struct AnswerHead {
     from_question: Linear,
     from_image: Linear,
     overlap: Linear,
-    memory: Option<Memory>,
     yes_no: Vec<usize>,
     answer_words: Vec<Vec<String>>,
 }
@@ -44,16 +41,6 @@ impl AnswerHead {
     /// Loads a head. Errors name the tensor that is missing or misshapen.
     pub fn load(weights: &Weights, config: &AnswerHeadConfig) -> Result<Self> {
         let (f, h, a) = (config.image_features, config.hidden, config.answers.len());
-        let memory = match &config.memory {
-            Some(memory) => Some(Memory::load(
-                &weights.pp("memory"),
-                memory,
-                f,
-                config.buckets,
-                a,
-            )?),
-            None => None,
-        };
         let linear = |name: &str, inputs, outputs, bias| {
             Linear::load(&weights.pp(name), inputs, outputs, bias)
         };
@@ -76,7 +63,6 @@ impl AnswerHead {
             from_question: linear("from_question", h, a, Bias::Yes)?,
             from_image: linear("from_image", h, a, Bias::No)?,
             overlap: linear("overlap", h, 1, Bias::Yes)?,
-            memory,
             yes_no: (0..a)
                 .filter(|i| matches!(config.answers[*i].as_str(), "yes" | "no"))
                 .collect(),
@@ -104,12 +90,12 @@ impl AnswerHead {
             .clamp(-6f32, 6f32)?)
     }
 
-    /// Log-probabilities from the learned paths alone, without the memory.
+    /// Log-probabilities from standardised features.
     ///
     /// - `standard`: `[b, f]` from [`AnswerHead::standardise`]
     /// - `keep`: a dropout mask for the question and the fused vector, `[b, hidden]` each, or none
     /// - returns `[b, answers]`
-    pub fn parametric(
+    pub fn log_probabilities(
         &self,
         standard: &Tensor,
         questions: &[&Question],
@@ -165,30 +151,7 @@ impl AnswerHead {
     /// - `features`: `[b, f]` from [`super::image_features`]
     /// - returns `[b, answers]`
     pub fn forward(&self, features: &Tensor, questions: &[&Question]) -> Result<Tensor> {
-        let standard = self.standardise(features)?;
-        let parametric = self.parametric(&standard, questions, None)?;
-        self.with_memory(&standard, questions, &parametric, None)
-    }
-
-    /// Mixes what the memory recalls into log-probabilities.
-    ///
-    /// - `standard`: `[b, f]`; `parametric`: `[b, answers]`
-    /// - `excluded`: for each question a memory row that must not be seen
-    /// - returns `[b, answers]`
-    pub fn with_memory(
-        &self,
-        standard: &Tensor,
-        questions: &[&Question],
-        parametric: &Tensor,
-        excluded: Option<&[usize]>,
-    ) -> Result<Tensor> {
-        let Some(memory) = &self.memory else {
-            return Ok(parametric.clone());
-        };
-        let (recalled, null) = memory.recall(&l2_normalise(standard)?, questions, excluded)?;
-        let mixed = (parametric.exp()?.broadcast_mul(&null)? + recalled)?;
-        let mixed = ((mixed + SMALLEST_SHARE)?.log()? + self.ruled_out(questions)?)?;
-        Ok(log_softmax_last(&mixed)?)
+        self.log_probabilities(&self.standardise(features)?, questions, None)
     }
 
     /// All answers to one question, best first.

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use lucency_nn::{Interrupt, Progress, Weights, save_tensors};
-use lucency_train::answers::{
-    Control, FitConfig, Judged, fit, fit_recall, fresh_head_weights, judge, with_memory,
-};
-use lucency_train::calibration::{abstention_threshold, fit_temperature};
+use lucency_train::answers::{Control, FitConfig, Judged, fit, fresh_head_weights, judge};
+use lucency_train::calibration::{abstention_threshold, fit_temperature, softmax};
 use lucency_train::checkpoint::Checkpoint;
+use lucency_train::metrics::ece;
 use lucency_train::metrics::vqa::{VqaScore, score};
-use lucency_train::split::grouped_split;
 use lucency_zoo::clip::Clip;
 use lucency_zoo::tokenizer::ClipTokenizer;
 use lucency_zoo::vqa::{AnswerHead, AnswerHeadConfig};
@@ -45,10 +43,10 @@ pub struct AnswersArgs {
     #[arg(long)]
     out: PathBuf,
     /// Passes over the questions.
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 16)]
     epochs: u64,
     /// Phantoms to ask about.
-    #[arg(long, default_value_t = 1500)]
+    #[arg(long, default_value_t = 2000)]
     phantoms: u64,
     /// Phantoms in the calibration set and in the test set of findings.
     #[arg(long, default_value_t = 500)]
@@ -111,12 +109,12 @@ pub struct Measured {
     pub answers: BTreeMap<String, Rates>,
     /// Calibration error of held-out questions before the temperature.
     pub ece_before: f64,
+    /// The same with temperatures that were fitted on the other half of the questions.
+    pub ece_after: f64,
     /// The temperature.
     pub temperature: f64,
     /// The abstention threshold.
     pub threshold: f64,
-    /// The memory's four numbers.
-    pub recall: Vec<f32>,
     /// Findings and classes.
     pub findings: Option<FindingFigures>,
 }
@@ -143,8 +141,8 @@ impl AnswersArgs {
                 })
                 .collect();
             lines.push(format!(
-                "ECE before {:.3}, temperature {:.3}, threshold {:.3}, recall {:?}",
-                m.ece_before, m.temperature, m.threshold, m.recall
+                "ECE before {:.3}, after {:.3}, temperature {:.3}, threshold {:.3}",
+                m.ece_before, m.ece_after, m.temperature, m.threshold
             ));
             if let Some(f) = &m.findings {
                 lines.push(f.to_string());
@@ -193,13 +191,29 @@ impl AnswersArgs {
         };
         let questions = gather(&clip, &tokenizer, &preprocess, &sources)?;
 
-        let validated = self.validate(&questions, &vqa, &stop)?;
-        if self.validate_only {
+        let all: Vec<usize> = questions.vqa.clone();
+        let seen: Vec<usize> = vqa
+            .by_question
+            .train
+            .iter()
+            .map(|i| questions.vqa[*i])
+            .collect();
+        // The two fits share nothing: one core each.
+        let (tensors, shipped) = std::thread::scope(|scope| {
+            let shipped =
+                (!self.validate_only).then(|| scope.spawn(|| self.learn(&questions, &all, &stop)));
+            let validated = self.learn(&questions, &seen, &stop);
+            let shipped =
+                shipped.map(|fit| fit.join().expect("a fit reports errors and does not panic"));
+            (validated, shipped)
+        });
+        let validated = self.validate(&load(&tensors?, &questions.config)?, &questions, &vqa)?;
+        let Some(shipped) = shipped else {
             return Ok(validated);
-        }
-        let (tensors, head_config) = self.ship(&questions, &validated, &stop)?;
+        };
+        let head_config = questions.config.clone();
         let head_file = self.run.join("answers.safetensors");
-        let sorted: BTreeMap<String, Tensor> = tensors.into_iter().collect();
+        let sorted: BTreeMap<String, Tensor> = shipped?.into_iter().collect();
         save_tensors(&sorted, &head_file, DType::F16)?;
         let head = AnswerHead::load(&Weights::open(&head_file, &Device::Cpu)?, &head_config)?;
 
@@ -255,35 +269,21 @@ impl AnswersArgs {
         }
     }
 
-    /// Fits without the held-out questions, and measures on them.
+    /// Measures a head that was fitted without the held-out questions, and calibrates on them.
     fn validate(
         &self,
+        head: &AnswerHead,
         questions: &Questions,
         vqa: &vqa_rad::VqaRad,
-        stop: &Interrupt,
     ) -> Result<Measured> {
         let place =
             |list: &[usize]| -> Vec<usize> { list.iter().map(|i| questions.vqa[*i]).collect() };
-        let train = &vqa.by_question.train;
-        let each: Vec<u64> = (0..train.len() as u64).collect();
-        let inner = grouped_split(&each, 0.12, self.seed);
-        let inner_train: Vec<usize> = inner.train.iter().map(|i| train[*i]).collect();
-        let inner_held: Vec<usize> = inner.held_out.iter().map(|i| train[*i]).collect();
-        let known = place(&inner_train);
-        let tuning = place(&inner_held);
-        let (mut tensors, mut config) = self.learn(questions, &known, stop)?;
-        (tensors, config) = with_memory(&tensors, &config, &questions.data, &known)?;
-        let recall = fit_recall(&mut tensors, &config, &questions.data, &tuning)?;
-        let head = load(&tensors, &config)?;
-
-        let tuned = judge(&head, &questions.data, &tuning, Control::Image)?;
-        let temperature = fit_temperature(&tuned.logits, &tuned.labels)?;
         let by_question = place(&vqa.by_question.held_out);
         let by_image = place(&vqa.by_image.held_out);
-        let judged = judge(&head, &questions.data, &by_question, Control::Image)?;
-        // The threshold may use both held-out sets of questions: it is a choice of one number.
-        let pooled = [&tuned, &judged];
-        let threshold = threshold_of(&pooled, temperature)?;
+        let ask = |rows: &[usize], control| judge(head, &questions.data, rows, control);
+        let judged = ask(&by_question, Control::Image)?;
+        let temperature = fit_temperature(&judged.logits, &judged.right)?;
+        let threshold = threshold_of(&judged, temperature)?;
         let mut answers = BTreeMap::new();
         let mut put = |name: &str, j: &Judged| -> Result<()> {
             answers.insert(
@@ -292,91 +292,46 @@ impl AnswersArgs {
             );
             Ok(())
         };
-        put("vqa-rad held-out questions", &judged)?;
-        let ece_before = score(&judged.at(1.0, 0.0))?.ece;
-        for (control, name) in [
-            (Control::NoImage, "question alone"),
-            (Control::Shuffled, "shuffled images"),
-        ] {
+        for (rows, name) in [(&by_question, "questions"), (&by_image, "images")] {
             put(
-                &format!("vqa-rad held-out questions, {name}"),
-                &judge(&head, &questions.data, &by_question, control)?,
+                &format!("vqa-rad held-out {name}"),
+                &ask(rows, Control::Image)?,
             )?;
             put(
-                &format!("vqa-rad held-out images, {name}"),
-                &judge(&head, &questions.data, &by_image, control)?,
+                &format!("vqa-rad held-out {name}, question alone"),
+                &ask(rows, Control::NoImage)?,
+            )?;
+            put(
+                &format!("vqa-rad held-out {name}, shuffled images"),
+                &ask(rows, Control::Shuffled)?,
             )?;
         }
-        put(
-            "vqa-rad held-out images",
-            &judge(&head, &questions.data, &by_image, Control::Image)?,
-        )?;
-        put(
-            "phantom questions",
-            &judge(
-                &head,
-                &questions.data,
-                &questions.phantom_held_out,
-                Control::Image,
-            )?,
-        )?;
+        let phantoms = &questions.phantom_held_out;
+        put("phantom questions", &ask(phantoms, Control::Image)?)?;
         put(
             "phantom questions, question alone",
-            &judge(
-                &head,
-                &questions.data,
-                &questions.phantom_held_out,
-                Control::NoImage,
-            )?,
+            &ask(phantoms, Control::NoImage)?,
         )?;
-        // What the memory adds: the same head without it.
-        let bare = AnswerHeadConfig {
-            memory: None,
-            ..config.clone()
-        };
-        let bare = load(&tensors, &bare)?;
-        put(
-            "vqa-rad held-out questions, no memory",
-            &judge(&bare, &questions.data, &by_question, Control::Image)?,
-        )?;
-        put(
-            "vqa-rad held-out images, no memory",
-            &judge(&bare, &questions.data, &by_image, Control::Image)?,
-        )?;
+        let ece_before = score(&judged.at(1.0, 0.0))?.ece;
+        let ece_after = crossed_ece(&judged)?;
         Ok(Measured {
             answers,
             ece_before,
+            ece_after,
             temperature,
             threshold,
-            recall,
             findings: None,
         })
     }
 
-    /// Fits on everything, with the memory's numbers from validation.
-    fn ship(
-        &self,
-        questions: &Questions,
-        validated: &Measured,
-        stop: &Interrupt,
-    ) -> Result<(HashMap<String, Tensor>, AnswerHeadConfig)> {
-        let (tensors, config) = self.learn(questions, &questions.vqa, stop)?;
-        let (mut tensors, config) =
-            with_memory(&tensors, &config, &questions.data, &questions.vqa)?;
-        let scales = Tensor::from_slice(&validated.recall, validated.recall.len(), &Device::Cpu)?;
-        tensors.insert("memory.scales".into(), scales);
-        Ok((tensors, config))
-    }
-
-    /// The learned paths, from some questions of VQA-RAD and all easy ones.
+    /// Fits a head on some questions of VQA-RAD and all easy ones.
     fn learn(
         &self,
         questions: &Questions,
         vqa: &[usize],
         stop: &Interrupt,
-    ) -> Result<(HashMap<String, Tensor>, AnswerHeadConfig)> {
-        let seen: Vec<Vec<f32>> = questions.data.features.clone();
-        let weights = fresh_head_weights(&seen, self.seed)?;
+    ) -> Result<HashMap<String, Tensor>> {
+        let weights = fresh_head_weights(&questions.data.features, self.seed)?;
         let rows: Vec<usize> = vqa.iter().chain(&questions.easy).copied().collect();
         let tensors = fit(
             &weights,
@@ -386,12 +341,12 @@ impl AnswersArgs {
             &self.how(),
             stop,
             &mut |p| {
-                if p.done % 4 == 0 {
+                if p.done.is_multiple_of(4) {
                     super::print_progress(&p);
                 }
             },
         )?;
-        Ok((tensors, questions.config.clone()))
+        Ok(tensors)
     }
 }
 
@@ -402,16 +357,44 @@ fn load(tensors: &HashMap<String, Tensor>, config: &AnswerHeadConfig) -> Result<
     )?)
 }
 
-fn threshold_of(judged: &[&Judged], temperature: f64) -> Result<f64> {
-    let answers: Vec<_> = judged.iter().flat_map(|j| j.at(temperature, 0.0)).collect();
-    let confidences: Vec<f64> = answers.iter().map(|a| a.confidence).collect();
-    let right: Vec<bool> = answers.iter().map(|a| a.right).collect();
+fn threshold_of(judged: &Judged, temperature: f64) -> Result<f64> {
+    let confidences: Vec<f64> = judged
+        .at(temperature, 0.0)
+        .iter()
+        .map(|a| a.confidence)
+        .collect();
     Ok(abstention_threshold(
         &confidences,
-        &right,
+        &judged.right,
         WANTED_ACCURACY,
         LEAST_COVERAGE,
     )?)
+}
+
+/// Calibration error where each half of the questions has the temperature that the other half asks for.
+fn crossed_ece(judged: &Judged) -> Result<f64> {
+    let half = |parity: usize| -> (Vec<Vec<f64>>, Vec<bool>) {
+        let chosen = judged
+            .logits
+            .iter()
+            .zip(&judged.right)
+            .skip(parity)
+            .step_by(2);
+        chosen.map(|(l, r)| (l.clone(), *r)).unzip()
+    };
+    let (mut confidences, mut right) = (Vec::new(), Vec::new());
+    for (fitted, asked) in [(0, 1), (1, 0)] {
+        let (logits, outcomes) = half(fitted);
+        let temperature = fit_temperature(&logits, &outcomes)?;
+        let (logits, outcomes) = half(asked);
+        confidences.extend(
+            logits
+                .iter()
+                .map(|row| softmax(row, temperature).into_iter().fold(0.0, f64::max)),
+        );
+        right.extend(outcomes);
+    }
+    Ok(ece(&confidences, &right)?)
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {

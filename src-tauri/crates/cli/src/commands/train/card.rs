@@ -22,9 +22,8 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
          - Image tower: CLIP's modified ResNet, layers 1-2-2-1, width 24, 128 × 128 grey pixels; attention pool.\n\
          - Text tower: 3 transformer layers of width 192, {context} tokens, {vocab} ids of CLIP's vocabulary.\n\
          - Shared space of {dim} dimensions. Weights are stored as 16-bit floats.\n\
-         - Answer head: pooled image features and hashed n-grams of the question, low-rank bilinear fusion, {answers} answers, and a\n\
-           memory of the training questions ({memory} of them) that is consulted by image and question similarity. A yes-or-no\n\
-           question is answered with yes or no.\n\n\
+         - Answer head: pooled image features and hashed n-grams of the question, low-rank bilinear fusion, {answers} answers. A\n\
+           yes-or-no question is answered with yes or no.\n\n\
          ## Data\n\n\
          | source | licence | used for |\n|---|---|---|\n\
          | Phantoms: synthetic chest radiographs and head CT with known truth, drawn by this project | none needed | towers, head, calibration |\n\
@@ -45,7 +44,6 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
         vocab = parts.clip_config.text.vocab,
         dim = parts.clip_config.embed_dim,
         answers = parts.head.answers.len(),
-        memory = parts.head.memory.map_or(0, |m| m.rows),
         steps = parts.steps,
         minutes = parts.minutes,
         temperature = m.temperature,
@@ -104,9 +102,10 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
     if let Some(r) = m.answers.get("vqa-rad held-out questions") {
         let _ = write!(
             out,
-            "\nCalibration error on held-out questions: {:.3} before the temperature, {:.3} after. Answered: {}, of which {} are right.\n",
+            "\nCalibration error on held-out questions: {:.3} before the temperature, {:.3} after (fitted on one half, measured on the other).\n\
+             Answered: {}, of which {} are right.\n",
             m.ece_before,
-            r.ece,
+            m.ece_after,
             percent(r.coverage),
             optional(r.selective_accuracy)
         );

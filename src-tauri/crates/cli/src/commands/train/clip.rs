@@ -60,7 +60,7 @@ pub const TRAIN_SEEDS: u64 = 1_000_000;
 const VALIDATION_SEEDS: u64 = 2_000_000;
 const VALIDATION_COUNT: u64 = 400;
 /// Samples of each source in a batch: phantoms, MedNIST, VQA-RAD.
-const BATCH: [usize; 3] = [34, 6, 8];
+const BATCH: [usize; 3] = [42, 3, 3];
 
 #[derive(Serialize)]
 struct Report {
@@ -213,8 +213,8 @@ impl ClipArgs {
                 class_weight: 0.3,
                 local_weight: 6.0,
                 global_weight: 3.0,
-                caption_share: 0.5,
-                claims_per_step: 14,
+                caption_share: 0.25,
+                claims_per_step: 12,
                 longest_text: 40,
             },
         );

@@ -153,7 +153,6 @@ pub fn gather(
         hidden: HIDDEN,
         buckets: BUCKETS,
         answers,
-        memory: None,
     };
     Ok(Questions {
         data: AnswerData { features, rows },
