@@ -4,7 +4,7 @@ import { configure } from '@testing-library/svelte'
 import { vi } from 'vitest'
 
 // A busy machine takes its time.
-configure({ asyncUtilTimeout: 15_000 })
+configure({ asyncUtilTimeout: 30_000 })
 
 /** Calls that reached a canvas, newest last. */
 export interface FakeContext {

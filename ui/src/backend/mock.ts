@@ -91,6 +91,10 @@ const tag = (name: string, number: string, vr: string, value: string, children: 
   children,
 })
 
+/** Pictures are made once for all mocks: tests make many. */
+const PIXELS = new Map<string, ArrayBuffer>()
+const THUMBNAILS = new Map<string, ArrayBuffer>()
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Answers like the application would, with made-up results. */
@@ -103,8 +107,6 @@ export class MockBackend implements Backend {
   report: OpenReportDto | undefined
   readonly #options: MockOptions
   readonly #cancelled = new Set<string>()
-  readonly #slices = new Map<string, ArrayBuffer>()
-  readonly #thumbnails = new Map<string, ArrayBuffer>()
   #openFiles: ((paths: string[]) => void) | undefined
   #drop: ((event: DropEvent) => void) | undefined
 
@@ -194,24 +196,24 @@ export class MockBackend implements Backend {
   async framePixels(seriesId: string, index: number): Promise<ArrayBuffer> {
     this.#note('framePixels', seriesId, index)
     const key = `${seriesId}:${index}`
-    let bytes = this.#slices.get(key)
+    let bytes = PIXELS.get(key)
     if (!bytes) {
       bytes = seriesId === 'chest-pa' ? chestRadiograph().buffer : headSlice(index).buffer
-      this.#slices.set(key, bytes)
+      PIXELS.set(key, bytes)
     }
     return bytes.slice(0)
   }
 
   async thumbnail(seriesId: string): Promise<ArrayBuffer> {
     this.#note('thumbnail', seriesId)
-    let png = this.#thumbnails.get(seriesId)
+    let png = THUMBNAILS.get(seriesId)
     if (png) return png
     const { width, height, data } =
       seriesId === 'chest-pa'
         ? preview(chestRadiograph(), CHEST.columns, CHEST.rows, { center: 2000, width: 3600 })
         : preview(headSlice(HEAD_SLICES / 2), HEAD_SIDE, HEAD_SIDE, { center: 1064, width: 80 })
     png = greyPng(width, height, data)
-    this.#thumbnails.set(seriesId, png)
+    THUMBNAILS.set(seriesId, png)
     return png
   }
 

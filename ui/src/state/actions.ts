@@ -1,6 +1,6 @@
 /** Everything that can be done from the keyboard or the toolbar, in one list. */
 
-import { fitZoom, pixelAspect, turned, TURNS, type View, zoomedAt, zoomOf } from '../viewer/geometry'
+import { pixelAspect, turned, TURNS, type View, zoomedAt, zoomOf } from '../viewer/geometry'
 import { panned } from '../viewer/tools/pan'
 import { windowDragged } from '../viewer/tools/window'
 import type { App, LeftTool, Tab } from './app.svelte'
@@ -63,15 +63,6 @@ function actualPixels(app: App): void {
 /** Zooms out or in so far that the whole image is visible, upright or not. */
 function fit(app: App): void {
   withView(app, (view) => ({ ...view, zoom: 'fit', pan: { x: 0, y: 0 } }))
-}
-
-/** Whether the whole image is visible and centred. */
-export function isFitted(app: App): boolean {
-  const { frame, look } = app.study
-  if (!frame) return false
-  if (look.view.zoom === 'fit') return look.view.pan.x === 0 && look.view.pan.y === 0
-  const size = { width: frame.info.columns, height: frame.info.rows }
-  return look.view.zoom === fitZoom(size, pixelAspect(frame.info.spacing), app.viewport, look.view.turn)
 }
 
 const presets: Action[] = [1, 2, 3, 4, 5].map((number) => ({

@@ -10,7 +10,7 @@ const ROUNDS = 5
 /** A first picture slower than this ends the measurement: the device is no help. */
 const HOPELESS_MS = 400
 /** WebGL2 has to be this much faster to be worth its ways to fail. */
-const MARGIN = 0.8
+const MARGIN = 0.5
 
 const INFO: FrameInfo = {
   rows: SIDE,
