@@ -121,7 +121,7 @@ pub(crate) fn attention(
     composed::attention(q, k, v, heads, mask, scale)
 }
 
-/// [`attention`] of a `[b, n, 3·heads·d]` tensor that holds queries, keys and values side by side.
+/// [`attention()`] of a `[b, n, 3·heads·d]` tensor that holds queries, keys and values side by side.
 pub(crate) fn packed_attention(
     qkv: &Tensor,
     heads: usize,
