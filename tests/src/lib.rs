@@ -42,12 +42,17 @@ pub fn executable(name: &str) -> PathBuf {
     path
 }
 
+/// The files that come with the application: `LUCENCY_ASSETS`, or the checkout's.
+pub fn assets() -> PathBuf {
+    std::env::var_os("LUCENCY_ASSETS").map_or_else(|| root().join("assets"), PathBuf::from)
+}
+
 /// The command line, ready for arguments, with its own empty home folder.
 pub fn lucency(home: &Path) -> Command {
     let mut command = Command::new(executable("lucency"));
     command
         .env("LUCENCY_HOME", home)
-        .env("LUCENCY_ASSETS", root().join("assets"))
+        .env("LUCENCY_ASSETS", assets())
         .current_dir(home);
     command
 }

@@ -153,7 +153,7 @@ fn a_folder_of_good_and_bad_files_opens_with_a_report() {
 
 #[test]
 fn a_tampered_pack_is_refused_and_the_file_named() {
-    let pack = lucency_tests::root().join("assets/packs/demo");
+    let pack = lucency_tests::assets().join("packs/demo");
     if !pack.join("pack.toml").is_file() {
         println!("SKIPPED: the demo pack is not there");
         return;

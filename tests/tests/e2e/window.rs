@@ -46,7 +46,7 @@ impl Window {
     /// The same, with or without a session bus.
     pub fn open_with(name: &str, arguments: &[&str], with_bus: WithBus) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let display = Display::start(1440, 900);
+        let display = Display::start(1280, 800);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let bus = (with_bus == WithBus::Yes).then(|| Bus::start(folder.path()));
         let environment = environment(&display, bus.as_ref(), folder.path());
@@ -283,7 +283,7 @@ fn environment(display: &Display, bus: Option<&Bus>, folder: &Path) -> Vec<(Stri
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(&runtime, private).expect("the folder is ours");
     let nowhere = format!("unix:path={}/no-bus", folder.display());
-    let assets = lucency_tests::root().join("assets");
+    let assets = lucency_tests::assets();
     [
         ("DISPLAY", display.name.clone()),
         ("WAYLAND_DISPLAY", String::new()),
