@@ -3,7 +3,7 @@ import type { HeatMap } from '../src/backend/types'
 import { HEAT, lightness, STEPS } from '../src/viewer/colourmap'
 import { apply, imageToViewport, initialView, turned, TURNS } from '../src/viewer/geometry'
 import { HeatPainter, heatPicture, relevanceAt } from '../src/viewer/heatmap'
-import type { FakeContext } from './setup'
+import type { FakeContext } from './dom'
 
 const MAP: HeatMap = {
   rows: 2,

@@ -1,3 +1,5 @@
+// @vitest-environment node
+
 import { expect, test } from 'vitest'
 import { suggestions } from '../src/panels/questions'
 import { filterTags, tagText } from '../src/panels/tag-filter'

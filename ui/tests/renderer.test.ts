@@ -8,7 +8,7 @@ import { CpuRenderer } from '../src/viewer/renderer-cpu'
 import { clear, Stage } from '../src/viewer/stage'
 import { Stats } from '../src/viewer/stats'
 import { infoOf } from './frames'
-import type { FakeContext } from './setup'
+import type { FakeContext } from './dom'
 
 const PIPELINE: Pipeline = {
   modality: { kind: 'rescale', slope: 1, intercept: -1024 },
