@@ -111,17 +111,10 @@ fn go(run: &Path, total: u64, stop_at: Option<u64>) -> Outcome {
     };
     weights.train_where(|_| true).unwrap();
     let clip = Clip::load(&weights, &config).unwrap();
-    let guide = Guide::load(&weights, 64, 16, 1).unwrap();
+    let guide = Guide::load(&weights, 64, 16, 1, 1.0).unwrap();
     let mut data = InMemory::default();
     (0..18).for_each(|i| data.push(i as u64, sample(i)));
-    let mixture = Mixture::new(
-        3,
-        vec![Part {
-            indices: (0..12).collect(),
-            per_batch: 6,
-        }],
-    )
-    .unwrap();
+    let mixture = Mixture::new(3, vec![Part::single(0..12, 6)]).unwrap();
     let mut objective = Contrastive::new(
         Parts {
             clip,
@@ -143,6 +136,7 @@ fn go(run: &Path, total: u64, stop_at: Option<u64>) -> Outcome {
             },
             caption_weight: 1.0,
             claim_weight: 1.0,
+            claim_focus: 0.5,
             class_weight: 1.0,
             local_weight: 1.0,
             global_weight: 1.0,
@@ -176,7 +170,7 @@ fn go(run: &Path, total: u64, stop_at: Option<u64>) -> Outcome {
 }
 
 #[test]
-fn a_tiny_run_learns_claims_sides_and_captions() {
+fn a_tiny_run_learns_claims_and_captions() {
     let run = tempfile::tempdir().unwrap();
     let outcome = go(run.path(), 120, None);
     assert_eq!(outcome.ending, Ending::Finished);
@@ -187,11 +181,6 @@ fn a_tiny_run_learns_claims_sides_and_captions() {
         "the loss falls from {first:.2} to {last:.2}"
     );
     assert!(outcome.figures["auroc"] > 0.95, "{:?}", outcome.figures);
-    assert!(
-        outcome.figures["accuracy:side"] > 0.7,
-        "{:?}",
-        outcome.figures
-    );
 }
 
 #[test]

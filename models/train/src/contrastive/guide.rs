@@ -5,10 +5,10 @@ use lucency_nn::{Init, Linear, Weights};
 use lucency_zoo::clip::Clip;
 
 use crate::Result;
-use crate::losses::binary_cross_entropy;
+use crate::losses::focal_cross_entropy;
 
 /// How much a cell that holds a finding counts beside one that does not; findings cover few cells.
-const PRESENT_WEIGHT: f32 = 3.0;
+const PRESENT_WEIGHT: f32 = 4.0;
 /// Factor on the unit-length embedding before the linear claims.
 const SHARPNESS: f64 = 8.0;
 
@@ -21,17 +21,20 @@ pub struct Guide {
     local: Linear,
     global: Linear,
     claims: usize,
+    focus: f32,
 }
 
 impl Guide {
     /// A guide for a prompt pool of `claims` claims.
     ///
     /// - `channels`: of the trunk's output
+    /// - `focus`: how much the losses lean on what is still hard; see [`focal_cross_entropy`]
     pub fn load(
         weights: &Weights,
         channels: usize,
         embed_dim: usize,
         claims: usize,
+        focus: f32,
     ) -> Result<Self> {
         let linear = |name: &str, inputs: usize| -> Result<Linear> {
             let view = weights.pp("guide").pp(name);
@@ -45,6 +48,7 @@ impl Guide {
             local: linear("local", channels)?,
             global: linear("global", embed_dim)?,
             claims,
+            focus,
         })
     }
 
@@ -66,7 +70,7 @@ impl Guide {
             })
             .collect();
         let labels: Vec<f32> = truth.iter().map(|t| t.max(0.0)).collect();
-        binary_cross_entropy(&logits, &labels, &weights)
+        focal_cross_entropy(&logits, &labels, &weights, self.focus)
     }
 
     /// Cross-entropy of all claims from the embedding.
@@ -80,7 +84,7 @@ impl Guide {
             .map(|t| if *t < 0.0 { 0.0 } else { 1.0 })
             .collect();
         let labels: Vec<f32> = truth.iter().map(|t| t.max(0.0)).collect();
-        binary_cross_entropy(&logits, &labels, &weights)
+        focal_cross_entropy(&logits, &labels, &weights, self.focus)
     }
 
     /// Claims of the pool.

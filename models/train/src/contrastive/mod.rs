@@ -52,6 +52,8 @@ pub struct ContrastiveConfig {
     pub caption_weight: f64,
     /// Weight of the claim loss.
     pub claim_weight: f64,
+    /// How much the claim loss leans on hard claims; 0 for the plain mean.
+    pub claim_focus: f32,
     /// Weight of the class loss.
     pub class_weight: f64,
     /// Weight of the guide's loss over positions.
@@ -205,15 +207,16 @@ fn normalise(grey: &[f32], preprocess: &Preprocess) -> Vec<f32> {
 
 impl Objective for Contrastive<'_> {
     fn loss(&mut self, step: u64) -> Result<StepLoss> {
-        let indices = self.parts.mixture.batch(step);
-        let samples: Vec<Arc<Sample>> = indices
-            .iter()
-            .map(|i| self.parts.data.sample(*i))
-            .collect::<Result<_>>()?;
+        let units = self.parts.mixture.batch(step);
+        let mut samples: Vec<(usize, Arc<Sample>)> = Vec::new(); // with the number of their unit
+        for (unit, indices) in units.iter().enumerate() {
+            for index in indices {
+                samples.push((unit, self.parts.data.sample(*index)?));
+            }
+        }
         let views: Vec<View> = samples
             .par_iter()
-            .enumerate()
-            .map(|(slot, sample)| self.view(step, slot, sample))
+            .map(|(unit, sample)| self.view(step, *unit, sample))
             .collect();
         let n = views.len();
         let mut rng = rng_for(self.config.seed, step, STEP_SLOT);
@@ -307,6 +310,7 @@ impl Objective for Contrastive<'_> {
                 &rows(&denial_places)?,
                 &log_scale,
                 &truth,
+                self.config.claim_focus,
             )?;
             total = (total + (&loss * self.config.claim_weight)?)?;
             parts.push(("claim", scalar(&loss)?));

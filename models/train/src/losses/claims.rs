@@ -28,10 +28,37 @@ pub fn binary_cross_entropy(logits: &Tensor, labels: &[f32], weights: &[f32]) ->
     Ok(((loss * weights)?.sum_all()? * (1.0 / f64::from(total)))?)
 }
 
+/// [`binary_cross_entropy`] that leans on what is still hard: every weight is multiplied by `(1 − p)^focus`, where `p` is the
+/// probability that the model gives to the right outcome, and the mean is taken over what is left of the weights.
+///
+/// - `logits`, `labels`, `weights`: as there; no gradient flows through the factor
+///
+/// Source: Lin et al. 2017 (focal loss), equation 4, with a normalisation of its own.
+pub fn focal_cross_entropy(
+    logits: &Tensor,
+    labels: &[f32],
+    weights: &[f32],
+    focus: f32,
+) -> Result<Tensor> {
+    let scores: Vec<f32> = logits.detach().flatten_all()?.to_vec1()?;
+    let weights: Vec<f32> = scores
+        .iter()
+        .zip(labels)
+        .zip(weights)
+        .map(|((score, label), weight)| {
+            let p = 1.0 / (1.0 + (-score).exp());
+            let miss = if *label > 0.5 { 1.0 - p } else { p };
+            weight * miss.powf(focus)
+        })
+        .collect();
+    binary_cross_entropy(logits, labels, &weights)
+}
+
 /// Cross-entropy of "does the claim hold?" read off an image's similarity to a claim and to its denial.
 ///
 /// - `images`: `[n, d]`, `claims`, `denials`: `[m, d]`, all of unit length; `logit_scale`: `[]`
 /// - `truth`: `n × m` row-major, 1 where the claim holds, 0 where its denial holds, -1 where nobody knows
+/// - `focus`: how much the loss leans on hard claims, see [`focal_cross_entropy`]; 0 for the plain mean
 /// - returns `[]`
 ///
 /// The logit is `scale · (image·claim − image·denial)`, which is the logit of a softmax over the two.
@@ -42,6 +69,7 @@ pub fn claim_loss(
     denials: &Tensor,
     logit_scale: &Tensor,
     truth: &[f32],
+    focus: f32,
 ) -> Result<Tensor> {
     let direction = (claims - denials)?; // [m, d]
     let logits = images
@@ -52,5 +80,5 @@ pub fn claim_loss(
         .iter()
         .map(|t| if *t < 0.0 { 0.0 } else { 1.0 })
         .collect();
-    binary_cross_entropy(&logits, &labels, &weights)
+    focal_cross_entropy(&logits, &labels, &weights, focus)
 }

@@ -5,7 +5,7 @@ mod infonce;
 mod siglip;
 mod simclr;
 
-pub use claims::{binary_cross_entropy, claim_loss};
+pub use claims::{binary_cross_entropy, claim_loss, focal_cross_entropy};
 pub use infonce::{cross_entropy, infonce, multi_positive_infonce, similarity};
 pub use siglip::siglip;
 pub use simclr::{nt_xent, slip};

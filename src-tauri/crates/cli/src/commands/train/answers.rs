@@ -1,14 +1,14 @@
 //! `lucency train answers`: the answer head, calibration, and the pack.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use lucency_nn::{Interrupt, Progress, Weights, save_tensors};
 use lucency_train::answers::{Control, FitConfig, Judged, fit, fresh_head_weights, judge};
 use lucency_train::calibration::{abstention_threshold, fit_temperature, softmax};
-use lucency_train::checkpoint::Checkpoint;
+use lucency_train::checkpoint::{Checkpoint, State};
 use lucency_train::metrics::ece;
 use lucency_train::metrics::vqa::{VqaScore, score};
 use lucency_zoo::clip::Clip;
@@ -16,7 +16,7 @@ use lucency_zoo::tokenizer::ClipTokenizer;
 use lucency_zoo::vqa::{AnswerHead, AnswerHeadConfig};
 use serde::Serialize;
 
-use super::clip::{KEPT_SIDE, TRAIN_SEEDS, demo_config, demo_preprocess};
+use super::clip::{EARLIER, KEPT_SIDE, TRAIN_SEEDS, demo_config, demo_preprocess};
 use super::findings::{self, FindingFigures};
 use super::pack::{self, Parts};
 use super::prompts::Prompts;
@@ -54,6 +54,9 @@ pub struct AnswersArgs {
     /// Measure on the validation splits only; write no pack.
     #[arg(long)]
     validate_only: bool,
+    /// A sentence about the run for the model card.
+    #[arg(long)]
+    note: Option<String>,
     /// Seed of everything.
     #[arg(long, default_value_t = 7)]
     seed: u64,
@@ -247,12 +250,23 @@ impl AnswersArgs {
                 weights: &weights_file,
                 head_file: &head_file,
                 tokenizer: &self.run.join("tokenizer.json"),
-                steps: checkpoint.state.step,
-                minutes: checkpoint.state.elapsed_s / 60.0,
+                stages: self.stages(checkpoint.state)?,
+                note: self.note.as_deref(),
             },
         )?;
-        write_json(&self.run.join("measured.json"), &measured)?;
+        super::write_json(&self.run.join("measured.json"), &measured)?;
         Ok(measured)
+    }
+
+    /// The towers' runs: the one that was refined, if any, and the last.
+    fn stages(&self, last: State) -> Result<Vec<State>> {
+        let path = self.run.join(EARLIER);
+        let mut stages = Vec::new();
+        if path.is_file() {
+            stages.push(serde_json::from_str(&std::fs::read_to_string(&path)?)?);
+        }
+        stages.push(last);
+        Ok(stages)
     }
 
     fn how(&self) -> FitConfig {
@@ -395,9 +409,4 @@ fn crossed_ece(judged: &Judged) -> Result<f64> {
         right.extend(outcomes);
     }
     Ok(ece(&confidences, &right)?)
-}
-
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    std::fs::write(path, text).with_context(|| format!("{}", path.display()))
 }

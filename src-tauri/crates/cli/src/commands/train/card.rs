@@ -33,19 +33,22 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
          ## Recipe\n\n\
          ```\n\
          lucency train clip --preset demo --mednist DIR --vqa-rad DIR --out RUN\n\
-         lucency train answers --preset demo --run RUN --mednist DIR --vqa-rad DIR --out assets/packs/demo\n\
+         lucency train clip --preset demo --mednist DIR --vqa-rad DIR --from RUN --out REFINED\n\
+         lucency train answers --preset demo --run REFINED --mednist DIR --vqa-rad DIR --out assets/packs/demo\n\
          ```\n\n\
-         Towers: {steps} steps of 48 images ({minutes:.0} minutes), seed 7; multi-positive InfoNCE with captions, cross-entropy of claims against\n\
-         their denials, cross-entropy over class prompts; AdamW, warm-up and cosine, averaged weights. Head: frozen towers; the shipped head is\n\
-         fitted on all training questions, its figures below come from a fit without the held-out ones.\n\
+         Towers: {stages}, batches of 48 images, seed 7. Losses: multi-positive InfoNCE with captions, cross-entropy of claims against\n\
+         their denials, cross-entropy over class prompts, and two read-outs that are dropped afterwards (findings in every cell of the\n\
+         trunk's grid, whose places the phantoms know, and all claims from the embedding). The second run adds pairs of a phantom with and\n\
+         without a line or a nodule. AdamW, warm-up and cosine, averaged weights.{note} Head: frozen towers; the shipped head is fitted on\n\
+         all training questions, its figures below come from a fit without the held-out ones.\n\
          Confidence is divided by a temperature of {temperature:.2}, fitted on validation questions. Below {threshold:.2} the application says\n\
          that it does not know: the lowest confidence from which {wanted} of validation answers are right, answering at least {least}.\n\n",
         context = parts.clip_config.text.context,
         vocab = parts.clip_config.text.vocab,
         dim = parts.clip_config.embed_dim,
         answers = parts.head.answers.len(),
-        steps = parts.steps,
-        minutes = parts.minutes,
+        stages = stages(parts),
+        note = parts.note.map_or(String::new(), |n| format!(" {n}")),
         temperature = m.temperature,
         threshold = m.threshold,
         wanted = percent(WANTED_ACCURACY),
@@ -120,4 +123,12 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
          - A head CT is judged one slice at a time.\n",
     );
     out
+}
+
+/// "1900 steps in 44 minutes, then 650 steps in 14 minutes".
+fn stages(parts: &Parts<'_>) -> String {
+    let stage = |s: &lucency_train::checkpoint::State| {
+        format!("{} steps in {:.0} minutes", s.step, s.elapsed_s / 60.0)
+    };
+    parts.stages.iter().map(stage).collect::<Vec<_>>().join(", then ")
 }

@@ -39,11 +39,16 @@ pub struct ClipArgs {
     /// Phantoms to train on.
     #[arg(long)]
     phantoms: Option<u64>,
+    /// Start from the averaged weights of this finished run and refine on pairs of phantoms with and without a small finding.
+    #[arg(long)]
+    from: Option<PathBuf>,
     /// Seed of everything.
     #[arg(long, default_value_t = 7)]
     seed: u64,
 }
 
+/// File in a refining run's folder: the state of the run that it started from.
+pub const EARLIER: &str = "earlier.json";
 /// Side of the images kept in memory, of which random crops become the model's input.
 pub const KEPT_SIDE: usize = 144;
 /// Side of the model's input.
@@ -59,6 +64,10 @@ const VOCABULARY: usize = 3000;
 pub const TRAIN_SEEDS: u64 = 1_000_000;
 const VALIDATION_SEEDS: u64 = 2_000_000;
 const VALIDATION_COUNT: u64 = 400;
+/// How much the claim losses lean on findings that are still hard.
+const FOCUS: f32 = 1.5;
+/// Phantoms that stand alone and pairs of twins in a batch that refines: as many images as [`BATCH`] has phantoms.
+const REFINING: [usize; 2] = [18, 12];
 /// Samples of each source in a batch: phantoms, MedNIST, VQA-RAD.
 const BATCH: [usize; 3] = [42, 3, 3];
 
@@ -104,7 +113,7 @@ impl ClipArgs {
         let stop = Interrupt::new();
         let report = |p: Progress| super::print_progress(&p);
         let prompts = Prompts::demo();
-        let count = self.phantoms.unwrap_or(8000);
+        let count = self.phantoms.unwrap_or(6000);
         let cache = |name: &str, n: u64| self.out.join(format!("{name}-{n}.grey"));
         let training = phantoms::phantoms(
             TRAIN_SEEDS,
@@ -150,6 +159,19 @@ impl ClipArgs {
         for (group, sample) in vqa_rad::samples(&vqa) {
             push(group, sample, &mut indices[2]);
         }
+        let refined = match &self.from {
+            None => Vec::new(),
+            Some(_) => {
+                let file = self.out.join(format!("twins-{count}.grey"));
+                phantoms::twins(&training, KEPT_SIDE, &file, &stop, &report)?
+            }
+        };
+        let mut twins = Vec::new();
+        for (place, twin) in &refined {
+            let mut list = Vec::new();
+            push(twin.spec.seed, phantoms::sample(twin, &prompts), &mut list);
+            twins.push(vec![indices[0][*place], list[0]]);
+        }
         for phantom in &validation {
             push(
                 phantom.spec.seed,
@@ -160,12 +182,14 @@ impl ClipArgs {
 
         let tokenizer = self.tokenizer(&data, &prompts, &vqa)?;
         let config = demo_config(tokenizer.vocab_size());
-        let steps = self.steps.unwrap_or(2800);
+        let steps = self
+            .steps
+            .unwrap_or(if self.from.is_some() { 700 } else { 2250 });
         let plan = Plan {
             seed: self.seed,
             schedule: Schedule {
-                peak: 1.2e-3,
-                warmup: 150,
+                peak: if self.from.is_some() { 8e-4 } else { 1.2e-3 },
+                warmup: if self.from.is_some() { 30 } else { 150 },
                 total: steps,
                 floor: 0.01,
             },
@@ -176,22 +200,36 @@ impl ClipArgs {
             evaluate_every: 250,
             log_every: 10,
         };
-        let weights = match Checkpoint::find(&self.out)? {
-            Some(checkpoint) => Weights::open(&checkpoint.weights(), &Device::Cpu)?,
-            None => Weights::fresh(self.seed, &Device::Cpu),
+        let weights = match (Checkpoint::find(&self.out)?, &self.from) {
+            (Some(checkpoint), _) => Weights::open(&checkpoint.weights(), &Device::Cpu)?,
+            (None, Some(from)) => {
+                let earlier = Checkpoint::find(from)?
+                    .with_context(|| format!("{} holds no checkpoint", from.display()))?;
+                super::write_json(&self.out.join(EARLIER), &earlier.state)?;
+                Weights::open(&earlier.averaged(), &Device::Cpu)?
+            }
+            (None, None) => Weights::fresh(self.seed, &Device::Cpu),
         };
         weights.train_where(|_| true)?;
         let clip = Clip::load(&weights, &config)?;
         let claims = prompts.pool.claims.len();
-        let guide = Guide::load(&weights, TRUNK_CHANNELS, config.embed_dim, claims)?;
+        let guide = Guide::load(&weights, TRUNK_CHANNELS, config.embed_dim, claims, FOCUS)?;
         let [phantom_indices, mednist_indices, vqa_indices] = indices;
-        let part = |indices, per_batch| Part { indices, per_batch };
+        let [alone, paired] = if twins.is_empty() {
+            [BATCH[0], 0]
+        } else {
+            REFINING
+        };
         let mixture = Mixture::new(
             self.seed,
             vec![
-                part(phantom_indices, BATCH[0]),
-                part(mednist_indices, BATCH[1]),
-                part(vqa_indices, BATCH[2]),
+                Part::single(phantom_indices, alone),
+                Part {
+                    units: twins,
+                    per_batch: paired,
+                },
+                Part::single(mednist_indices, BATCH[1]),
+                Part::single(vqa_indices, BATCH[2]),
             ],
         )?;
         let mut objective = Contrastive::new(
@@ -210,6 +248,7 @@ impl ClipArgs {
                 augment: Augment::default(),
                 caption_weight: 0.5,
                 claim_weight: 4.0,
+                claim_focus: FOCUS,
                 class_weight: 0.3,
                 local_weight: 6.0,
                 global_weight: 3.0,
@@ -241,6 +280,10 @@ impl ClipArgs {
         vqa: &vqa_rad::VqaRad,
     ) -> Result<ClipTokenizer> {
         let path = self.out.join("tokenizer.json");
+        if let Some(from) = self.from.as_ref().filter(|_| !path.is_file()) {
+            let earlier = ClipTokenizer::load(&from.join("tokenizer.json"))?;
+            earlier.save(&path)?;
+        }
         if path.is_file() {
             return Ok(ClipTokenizer::load(&path)?);
         }

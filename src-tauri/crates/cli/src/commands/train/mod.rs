@@ -11,6 +11,7 @@ mod prompts;
 mod questions;
 mod vqa_rad;
 
+use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use lucency_nn::Progress;
 
@@ -53,4 +54,10 @@ fn print_progress(progress: &Progress) {
         "{} {}/{}{left} {message}",
         progress.stage, progress.done, progress.total
     );
+}
+
+/// Writes a value as JSON.
+fn write_json<T: serde::Serialize>(path: &std::path::Path, value: &T) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    std::fs::write(path, text).with_context(|| format!("{}", path.display()))
 }

@@ -11,6 +11,7 @@ use lucency_packs::{
     PackManifest, ROLE_ANSWERS, ROLE_CARD, ROLE_TOKENIZER, ROLE_WEIGHTS, TokenizerSpec,
 };
 use lucency_phantom::Finding;
+use lucency_train::checkpoint::State;
 use lucency_zoo::clip::ClipConfig;
 use lucency_zoo::preprocess::Preprocess;
 use lucency_zoo::vqa::AnswerHeadConfig;
@@ -45,10 +46,10 @@ pub struct Parts<'a> {
     pub head_file: &'a Path,
     /// Kept token ids.
     pub tokenizer: &'a Path,
-    /// Steps of the towers' run.
-    pub steps: u64,
-    /// Its minutes.
-    pub minutes: f64,
+    /// The towers' runs, in their order.
+    pub stages: Vec<State>,
+    /// A sentence about them.
+    pub note: Option<&'a str>,
 }
 
 /// Writes averaged towers as 16-bit floats, with the logit scale as training used it.

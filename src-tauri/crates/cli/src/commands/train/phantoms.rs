@@ -122,23 +122,55 @@ pub fn phantoms(
     stop: &Interrupt,
     report: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<PhantomImage>> {
+    let specs = (0..count).map(|i| training_spec(first + i)).collect();
+    render_all(specs, side, cache, stop, report)
+}
+
+/// For every phantom with a line or a nodule its twin without it, and the phantom's place; the rest of the image is the same.
+pub fn twins(
+    phantoms: &[PhantomImage],
+    side: usize,
+    cache: &Path,
+    stop: &Interrupt,
+    report: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<(usize, PhantomImage)>> {
+    let mut places = Vec::new();
+    let mut specs = Vec::new();
+    for (place, phantom) in phantoms.iter().enumerate() {
+        let small = [Finding::Line, Finding::Nodule].into_iter();
+        let mut there = small.filter(|f| phantom.spec.has(*f) && f.is_decidable_on(phantom.view));
+        if let Some(finding) = there.next() {
+            places.push(place);
+            specs.push((phantom.spec.without(finding), phantom.view));
+        }
+    }
+    let images = render_all(specs, side, cache, stop, report)?;
+    Ok(places.into_iter().zip(images).collect())
+}
+
+fn render_all(
+    specs: Vec<(Spec, View)>,
+    side: usize,
+    cache: &Path,
+    stop: &Interrupt,
+    report: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<PhantomImage>> {
     let size = side * side;
+    let count = specs.len() as u64;
     let kept = std::fs::read(cache)
         .ok()
-        .filter(|b| b.len() == size * count as usize);
+        .filter(|b| b.len() == size * specs.len());
     let done = AtomicU64::new(0);
-    let images: Vec<PhantomImage> = (0..count)
+    let images: Vec<PhantomImage> = specs
         .into_par_iter()
-        .map(|i| -> Result<PhantomImage> {
+        .enumerate()
+        .map(|(i, (spec, view))| -> Result<PhantomImage> {
             anyhow::ensure!(!stop.is_stopped(), "stopped");
-            let seed = first + i;
-            let (spec, view) = training_spec(seed);
             let image = match &kept {
                 Some(bytes) => {
-                    let at = i as usize * size;
-                    Image8::new(side, side, 1, bytes[at..at + size].to_vec())?
+                    Image8::new(side, side, 1, bytes[i * size..(i + 1) * size].to_vec())?
                 }
-                None => render(&spec, view, side, &mut ChaCha8Rng::seed_from_u64(seed))?,
+                None => render(&spec, view, side, &mut ChaCha8Rng::seed_from_u64(spec.seed))?,
             };
             let n = done.fetch_add(1, Ordering::Relaxed) + 1;
             if n.is_multiple_of(500) {
