@@ -46,6 +46,9 @@ pub enum StudyError {
     /// More than the limits allow, or than a file of this size can justify.
     #[error("too large: {0}")]
     TooLarge(String),
+    /// The same SOP Instance UID, size and kind as an image that is shown already.
+    #[error("a copy of an image that is shown already (same SOP Instance UID)")]
+    Duplicate,
     /// A path inside an archive or a DICOMDIR that would leave it, or a symbolic link that returns to itself.
     #[error("refused for safety: {0}")]
     UnsafePath(String),
@@ -68,6 +71,7 @@ impl StudyError {
             Self::Corrupt(_) => "corrupt",
             Self::FrameOutOfRange { .. } => "frame_out_of_range",
             Self::TooLarge(_) => "too_large",
+            Self::Duplicate => "duplicate",
             Self::UnsafePath(_) => "unsafe_path",
         }
     }

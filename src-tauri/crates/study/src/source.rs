@@ -46,9 +46,24 @@ impl Source {
         }
     }
 
+    /// For reports alone: the path, with a member's name appended, none of whose parts can lead out of the archive's path.
+    pub(crate) fn shown_path(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::ZipMember { archive, name, .. } => name
+                .split(['/', '\\'])
+                .filter(|part| !matches!(*part, "" | "." | ".."))
+                .fold(archive.clone(), |path, part| path.join(part)),
+        }
+    }
+
     /// Opens the bytes for reading and seeking.
     pub(crate) fn reader(&self) -> Result<Box<dyn ReadSeek>> {
         match self {
+            // Opening a pipe or a device could wait for ever.
+            Self::File(path) if !std::fs::metadata(path)?.is_file() => {
+                Err(StudyError::NotAnImage("not a regular file".into()))
+            }
             Self::File(path) => Ok(Box::new(File::open(path)?)),
             Self::ZipMember { archive, index, .. } => {
                 let mut zip = open_zip(archive)?;

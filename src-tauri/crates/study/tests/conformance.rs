@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::path::Path;
+
 use lucency_study::{Frame, ImageFile, StudyError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -64,12 +66,9 @@ fn differences(frame: &Frame, file: &Value, expected: &Value, grid: usize) -> Ve
     found
 }
 
-#[test]
-fn every_file_of_the_collection_decodes_exactly_or_is_refused_by_name() {
-    let Some(folder) = common::collection() else {
-        return;
-    };
-    let expectations = common::vectors("dicom/expectations.json");
+/// Checks every file that `vectors` names and that lies in `folder`; how many there were, and what was wrong.
+fn check(folder: &Path, vectors: &str) -> (usize, Vec<String>) {
+    let expectations = common::vectors(vectors);
     let grid = expectations["grid"].as_u64().expect("a grid") as usize;
     let files = expectations["files"].as_array().expect("files");
     let mut wrong = Vec::new();
@@ -77,45 +76,65 @@ fn every_file_of_the_collection_decodes_exactly_or_is_refused_by_name() {
     for file in files {
         let name = file["file"].as_str().expect("a name");
         let path = folder.join(name);
-        if !path.is_file() {
-            continue;
-        }
-        checked += 1;
-        let outcome = ImageFile::open_path(&path);
-        if let Some(code) = file["error"].as_str() {
-            let frame = outcome.and_then(|mut i| i.frame(i.number_of_frames() - 1));
-            match frame {
-                Err(error) if error.code() == code => {}
-                other => wrong.push(format!("{name}: wanted {code}, got {:?}", other.err())),
-            }
-            continue;
-        }
-        let mut image = match outcome {
-            Ok(image) => image,
-            Err(error) => {
-                wrong.push(format!("{name}: {error}"));
-                continue;
-            }
-        };
-        let frames = file["frames"].as_array().expect("frames");
-        if frames.len() != image.number_of_frames() as usize {
-            wrong.push(format!("{name}: {} frames", image.number_of_frames()));
-        }
-        for (index, expected) in frames.iter().enumerate() {
-            match image.frame(index as u32) {
-                Ok(frame) => {
-                    let found = differences(&frame, file, expected, grid);
-                    if !found.is_empty() {
-                        let shown = &found[..found.len().min(4)];
-                        wrong.push(format!("{name} frame {}: {}", index + 1, shown.join("; ")));
-                    }
-                }
-                Err(error) => wrong.push(format!("{name} frame {}: {error}", index + 1)),
-            }
+        if path.is_file() {
+            checked += 1;
+            check_file(&path, name, file, grid, &mut wrong);
         }
     }
     println!("{checked} files checked");
+    (checked, wrong)
+}
+
+fn check_file(path: &Path, name: &str, file: &Value, grid: usize, wrong: &mut Vec<String>) {
+    let outcome = ImageFile::open_path(path);
+    if let Some(code) = file["error"].as_str() {
+        let frame = outcome.and_then(|mut i| i.frame(i.number_of_frames() - 1));
+        match frame {
+            Err(error) if error.code() == code => {}
+            other => wrong.push(format!("{name}: wanted {code}, got {:?}", other.err())),
+        }
+        return;
+    }
+    let mut image = match outcome {
+        Ok(image) => image,
+        Err(error) => {
+            wrong.push(format!("{name}: {error}"));
+            return;
+        }
+    };
+    let frames = file["frames"].as_array().expect("frames");
+    if frames.len() != image.number_of_frames() as usize {
+        wrong.push(format!("{name}: {} frames", image.number_of_frames()));
+    }
+    for (index, expected) in frames.iter().enumerate() {
+        match image.frame(index as u32) {
+            Ok(frame) => {
+                let found = differences(&frame, file, expected, grid);
+                if !found.is_empty() {
+                    let shown = &found[..found.len().min(4)];
+                    wrong.push(format!("{name} frame {}: {}", index + 1, shown.join("; ")));
+                }
+            }
+            Err(error) => wrong.push(format!("{name} frame {}: {error}", index + 1)),
+        }
+    }
+}
+
+#[test]
+fn every_file_of_the_collection_decodes_exactly_or_is_refused_by_name() {
+    let Some(folder) = common::collection() else {
+        return;
+    };
+    let (checked, wrong) = check(&folder, "dicom/expectations.json");
     assert!(checked > 0, "the collection has none of the files");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_codec_variant_decodes_as_its_reference_does() {
+    let folder = common::root().join("tests/vectors/codecs");
+    let (checked, wrong) = check(&folder, "codecs/expectations.json");
+    assert!(checked >= 41, "the vectors have lost files");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -140,7 +159,10 @@ fn frames_decode_the_same_alone_and_after_others() {
     let Some(folder) = common::collection() else {
         return;
     };
-    for name in ["emri_small_jpeg_ls_lossless.dcm", "liver_nonbyte_aligned.dcm"] {
+    for name in [
+        "emri_small_jpeg_ls_lossless.dcm",
+        "liver_nonbyte_aligned.dcm",
+    ] {
         let path = folder.join(name);
         let mut image = ImageFile::open_path(&path).expect("opens");
         let last = image.number_of_frames() - 1;

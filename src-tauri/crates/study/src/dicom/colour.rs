@@ -56,3 +56,28 @@ fn round(v: f32) -> u8 {
     // `as` saturates: the clamp to 0..255.
     (v + 0.5).floor() as u8
 }
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// The hash is that of pydicom 3.0.2's `convert_color_space` (YBR_FULL to RGB) over the same colours, blue
+    /// chrominance before red, luminance outermost.
+    #[test]
+    fn every_colour_converts_as_pydicom_converts_it() {
+        let mut hash = Sha256::new();
+        for y in 0..=255 {
+            let chroma = (0..=255u8).flat_map(|cb| (0..=255u8).map(move |cr| (cb, cr)));
+            let mut plane: Vec<u8> = chroma.flat_map(|(cb, cr)| [y, cb, cr]).collect();
+            to_rgb(&mut plane, ColourSpace::YbrFull);
+            hash.update(&plane);
+        }
+        let hex: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(
+            hex,
+            "fb4fdac8832012e1b79b48f2aa73e3383c8974559cd277b7517cdf5f118f0b72"
+        );
+    }
+}

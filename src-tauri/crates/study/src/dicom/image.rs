@@ -93,6 +93,17 @@ impl Layout {
         })
     }
 
+    /// Refuses more frames than a file of `bytes` bytes can hold, before anything is kept for each of them.
+    pub fn check_frames(&self, bytes: u64) -> Result<()> {
+        if u64::from(self.number_of_frames) > bytes {
+            return Err(StudyError::corrupt(format!(
+                "{} frames in {bytes} bytes",
+                self.number_of_frames
+            )));
+        }
+        Ok(())
+    }
+
     pub fn pixels(&self) -> u64 {
         u64::from(self.rows) * u64::from(self.columns)
     }

@@ -24,10 +24,11 @@ pub(crate) struct DicomImage {
 
 impl DicomImage {
     /// Checks that there are pixels, that they are described, and that their transfer syntax has a decoder.
-    pub fn new(file: DicomFile) -> Result<Self> {
+    pub fn new(mut file: DicomFile) -> Result<Self> {
         let location = pixel_location(&file)?;
         let layout = Layout::read(&file.data_set, &location)?;
-        let coding = coding(&file, &location)?;
+        layout.check_frames(file.input.length())?;
+        let coding = coding(&mut file, &location)?;
         Ok(Self {
             file,
             location,
@@ -295,7 +296,7 @@ pub(crate) fn pixel_location(file: &DicomFile) -> Result<PixelLocation> {
     }))
 }
 
-fn coding(file: &DicomFile, location: &PixelLocation) -> Result<PixelCoding> {
+fn coding(file: &mut DicomFile, location: &PixelLocation) -> Result<PixelCoding> {
     let uid = &file.transfer_syntax;
     let coding = match syntax::pixel_coding(uid) {
         Some(coding) => coding,
@@ -307,9 +308,14 @@ fn coding(file: &DicomFile, location: &PixelLocation) -> Result<PixelCoding> {
             uid: uid.clone(),
             name: syntax::transfer_syntax_name(uid).into(),
         }),
-        // Some writers leave pixels uncompressed under a compressed syntax: a defined length gives them away.
+        // Some writers leave pixels uncompressed under a compressed syntax, and some give fragments a defined length: a
+        // value that does not start with an item is plain.
         coding if location.length.is_some() && coding != PixelCoding::Native => {
-            Ok(PixelCoding::Native)
+            file.input.seek(location.offset.min(file.input.length()))?;
+            Ok(match file.input.peek::<4>()? {
+                [0xFE, 0xFF, 0x00, 0xE0] => coding,
+                _ => PixelCoding::Native,
+            })
         }
         PixelCoding::Native if location.length.is_none() => Err(StudyError::corrupt(
             "encapsulated pixel data under an uncompressed transfer syntax",

@@ -24,14 +24,14 @@ pub(super) fn members(opening: &mut Opening<'_>, path: &Path) -> Result<()> {
             .and_then(|m| m.name().ok().map(|name| name.into_owned()));
         let name = stated.unwrap_or_else(|| format!("member {}", index + 1));
         if !name.ends_with('/') && !hidden(&name) {
-            // For the report alone: the name's parts, none of which can lead out of the archive's path.
-            let parts = name
-                .split(['/', '\\'])
-                .filter(|p| !matches!(*p, "" | "." | ".."));
-            let shown = parts.fold(path.to_owned(), |p, part| p.join(part));
-            match member(opening, &mut zip, path, index, name) {
-                Ok(()) => {}
-                Err(error) => opening.reject(&shown, &error),
+            let source = Source::ZipMember {
+                archive: path.to_owned(),
+                index,
+                name,
+            };
+            let shown = source.shown_path();
+            if let Err(error) = member(opening, &mut zip, index, source) {
+                opening.reject(&shown, &error);
             }
         }
         opening.count();
@@ -39,26 +39,20 @@ pub(super) fn members(opening: &mut Opening<'_>, path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Resource forks that macOS adds beside the files.
 fn hidden(name: &str) -> bool {
-    name.split(['/', '\\'])
-        .any(|part| part.starts_with('.') || part == "__MACOSX")
+    name.split(['/', '\\']).any(|part| part == "__MACOSX")
 }
 
 fn member(
     opening: &mut Opening<'_>,
     zip: &mut zip::ZipArchive<std::io::BufReader<std::fs::File>>,
-    path: &Path,
     index: usize,
-    name: String,
+    source: Source,
 ) -> Result<()> {
     let bytes = source::read_member(zip, index)?;
     let Content::Image(format) = format_of(&mut Cursor::new(&bytes))? else {
         return Err(StudyError::unsupported("an archive inside an archive"));
-    };
-    let source = Source::ZipMember {
-        archive: path.to_owned(),
-        index,
-        name,
     };
     match instance::read_from(source, format, Box::new(Cursor::new(bytes)))? {
         instance::Outcome::Image(entry) => opening.entries.push(*entry),

@@ -39,7 +39,11 @@ pub(super) fn referenced(
         }
         match resolve(folder, &id) {
             Ok(path) if visited.has_file(&path) => opening.count(),
-            Ok(path) => opening.file(&path, visited),
+            Ok(path) => {
+                opening.in_directory = true;
+                opening.file(&path, visited);
+                opening.in_directory = false;
+            }
             Err(error) => {
                 opening.reject(&folder.join(last_part(&id)), &error);
                 opening.count();

@@ -1,22 +1,31 @@
 //! Instances to studies and series; frames in the order of scrolling.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::instance::Entry;
 use super::walk::natural;
 use crate::geometry::{dot, slice_normal};
 use crate::model::{FrameRef, Instance, Series, Study};
+use crate::source::Source;
 
 /// Orientations differ by more than rounding when the cosine of the angle between normals is below this.
 const SAME_DIRECTION: f64 = 0.999;
 
 /// Groups by study and series UID; a series that mixes sizes, samples or orientations becomes several.
-pub(super) fn group(entries: Vec<Entry>) -> Vec<Study> {
+///
+/// An object that is reached twice (a copy, or a folder beside its archive) is shown once: the other sources come back too.
+pub(super) fn group(entries: Vec<Entry>) -> (Vec<Study>, Vec<Source>) {
+    let mut copies = Vec::new();
+    let mut seen = HashSet::new();
     let mut studies: Vec<Study> = Vec::new();
     let mut study_index: HashMap<String, usize> = HashMap::new();
     let mut series_index: HashMap<(String, String), Vec<usize>> = HashMap::new();
     for entry in entries {
+        if !seen.insert(identity(&entry)) {
+            copies.push(entry.instance.source);
+            continue;
+        }
         let at = *study_index
             .entry(entry.study_uid.clone())
             .or_insert_with(|| {
@@ -33,16 +42,7 @@ pub(super) fn group(entries: Vec<Entry>) -> Vec<Study> {
             .copied()
             .find(|i| fits(&study.series[*i].instances[0], &entry.instance));
         match fitting {
-            Some(i) => {
-                let instances = &mut study.series[i].instances;
-                // The same object reached twice, as a copy or through an archive: shown once.
-                if !instances
-                    .iter()
-                    .any(|x| x.sop_uid == entry.instance.sop_uid)
-                {
-                    instances.push(entry.instance);
-                }
-            }
+            Some(i) => study.series[i].instances.push(entry.instance),
             None => {
                 parts.push(study.series.len());
                 study.series.push(new_series(entry));
@@ -53,7 +53,24 @@ pub(super) fn group(entries: Vec<Entry>) -> Vec<Study> {
         study.series.sort_by_key(|s| s.number.unwrap_or(i64::MAX));
         study.series.iter_mut().for_each(order);
     }
-    studies
+    (studies, copies)
+}
+
+/// What two copies of one object share, as far as can be told without pixels.
+fn identity(entry: &Entry) -> (String, String, u32, [u32; 4]) {
+    let i = &entry.instance;
+    let shape = [
+        i.rows,
+        i.columns,
+        u32::from(i.samples),
+        u32::from(i.bits_allocated),
+    ];
+    (
+        entry.series_uid.clone(),
+        i.sop_uid.clone(),
+        i.number_of_frames,
+        shape,
+    )
 }
 
 fn new_study(entry: &Entry) -> Study {

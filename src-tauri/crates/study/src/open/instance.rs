@@ -98,6 +98,7 @@ fn dicom(source: Source, reader: Box<dyn ReadSeek>) -> Result<Outcome> {
     }
     let location = pixels::pixel_location(&file)?;
     let layout = Layout::read(root, &location)?;
+    layout.check_frames(file.input.length())?;
     let charset = root.charset();
     let fallback_uid = || format!("source:{}", source_hash(&source));
     let frames = layout.number_of_frames;

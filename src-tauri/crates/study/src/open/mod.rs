@@ -79,7 +79,7 @@ impl OpenReport {
 /// Opens files, folders (recursively), zip archives and DICOMDIRs.
 ///
 /// Content decides what a file is, never its name. Pixel data are not read. Every file that is not shown is in the
-/// report with the reason. Hidden files and folders (a leading dot) inside folders are passed over.
+/// report with the reason. Hidden folders (a leading dot) inside folders are passed over.
 ///
 /// - `stop`: asked between files; `true` ends the opening with what there is
 /// - `report`: told after every file
@@ -98,6 +98,7 @@ pub fn open(
         rejected: Vec::new(),
         rejected_more: 0,
         cancelled: false,
+        in_directory: false,
     };
     let mut visited = walk::Visited::default();
     for path in paths {
@@ -111,8 +112,12 @@ pub fn open(
             opening.file(path, &mut visited);
         }
     }
+    let (studies, copies) = group::group(std::mem::take(&mut opening.entries));
+    for copy in copies {
+        opening.reject(&copy.shown_path(), &StudyError::Duplicate);
+    }
     OpenReport {
-        studies: group::group(opening.entries),
+        studies,
         rejected: opening.rejected,
         rejected_more: opening.rejected_more,
         cancelled: opening.cancelled,
@@ -128,6 +133,8 @@ struct Opening<'a> {
     rejected: Vec<Rejected>,
     rejected_more: usize,
     cancelled: bool,
+    /// A DICOMDIR's files are being opened: another one among them is not followed.
+    in_directory: bool,
 }
 
 impl Opening<'_> {
@@ -161,15 +168,15 @@ impl Opening<'_> {
     }
 
     fn read_file(&mut self, path: &Path, visited: &mut walk::Visited) -> Result<()> {
-        if path.is_dir() {
-            return Err(StudyError::NotAnImage("a folder".into()));
-        }
         match format_of(&mut *Source::File(path.to_owned()).reader()?)? {
             Content::Zip => archive::members(self, path),
             Content::Image(format) => {
                 let source = Source::File(path.to_owned());
                 match instance::read(source, format)? {
                     instance::Outcome::Image(entry) => self.entries.push(*entry),
+                    instance::Outcome::Directory(_) if self.in_directory => {
+                        return Err(StudyError::unsupported("a DICOMDIR that lists another"));
+                    }
                     instance::Outcome::Directory(data_set) => {
                         dicomdir::referenced(self, path, &data_set, visited)?;
                     }

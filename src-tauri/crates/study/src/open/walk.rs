@@ -81,10 +81,10 @@ fn descend(
         let hidden = path
             .file_name()
             .is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        if hidden {
-            continue;
-        }
         if path.is_dir() {
+            if hidden {
+                continue;
+            }
             descend(&path, options, visited, depth + 1, found);
         } else if found.files.len() >= options.max_files {
             refuse(found, StudyError::TooLarge("too many files".into()));

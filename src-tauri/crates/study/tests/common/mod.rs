@@ -43,3 +43,62 @@ impl Random {
         (self.next() % limit.max(1) as u64) as usize
     }
 }
+
+fn element(tag: (u16, u16), vr: &str, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(tag.0.to_le_bytes());
+    bytes.extend(tag.1.to_le_bytes());
+    bytes.extend(vr.bytes());
+    let padded = value.len().next_multiple_of(2);
+    if ["OB", "OW", "SQ", "UN"].contains(&vr) {
+        bytes.extend([0, 0]);
+        bytes.extend((padded as u32).to_le_bytes());
+    } else {
+        bytes.extend((padded as u16).to_le_bytes());
+    }
+    bytes.extend(value);
+    bytes.resize(bytes.len() + padded - value.len(), 0);
+    bytes
+}
+
+/// A grey 8-bit image written byte by byte, so that it may say anything about its size; `pixels` become one fragment
+/// under a compressed transfer syntax.
+pub fn dicom(rows: u16, columns: u16, syntax: &str, pixels: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 128];
+    bytes.extend(b"DICM");
+    bytes.extend(element((2, 0x10), "UI", syntax.as_bytes()));
+    bytes.extend(element((8, 0x60), "CS", b"OT"));
+    bytes.extend(element((0x28, 2), "US", &1u16.to_le_bytes()));
+    bytes.extend(element((0x28, 4), "CS", b"MONOCHROME2"));
+    bytes.extend(element((0x28, 0x10), "US", &rows.to_le_bytes()));
+    bytes.extend(element((0x28, 0x11), "US", &columns.to_le_bytes()));
+    bytes.extend(element((0x28, 0x100), "US", &8u16.to_le_bytes()));
+    bytes.extend(element((0x28, 0x101), "US", &8u16.to_le_bytes()));
+    bytes.extend(element((0x28, 0x102), "US", &7u16.to_le_bytes()));
+    bytes.extend(element((0x28, 0x103), "US", &0u16.to_le_bytes()));
+    if syntax == "1.2.840.10008.1.2.1" {
+        bytes.extend(element((0x7FE0, 0x10), "OB", pixels));
+        return bytes;
+    }
+    bytes.extend([
+        0xE0, 0x7F, 0x10, 0, b'O', b'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF,
+    ]);
+    bytes.extend([0xFE, 0xFF, 0, 0xE0, 0, 0, 0, 0]);
+    bytes.extend([0xFE, 0xFF, 0, 0xE0]);
+    bytes.extend((pixels.len() as u32).to_le_bytes());
+    bytes.extend(pixels);
+    bytes.extend([0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0]);
+    bytes
+}
+
+/// A JPEG 2000 main header that announces a square image and holds nothing.
+pub fn empty_j2k(side: u32) -> Vec<u8> {
+    let mut bytes = vec![0xFF, 0x4F, 0xFF, 0x51, 0, 41, 0, 0];
+    for field in [side, side, 0, 0, side, side, 0, 0] {
+        bytes.extend(field.to_be_bytes());
+    }
+    bytes.extend([0, 1, 7, 1, 1]);
+    bytes.extend([0xFF, 0x52, 0, 12, 0, 0, 0, 1, 0, 5, 4, 4, 0, 1]);
+    bytes.extend([0xFF, 0x5C, 0, 4, 0x40, 0x40, 0xFF, 0xD9]);
+    bytes
+}

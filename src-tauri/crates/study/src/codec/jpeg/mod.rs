@@ -67,7 +67,8 @@ pub(crate) fn decode(bytes: &[u8], expected: &Expected) -> Result<Decoded> {
     })
 }
 
-/// What the codestream itself says about colour: component letters, then Adobe's marker, then JFIF's.
+/// What the codestream itself says about colour: component letters, then Adobe's marker, then JFIF's. Adobe's "no
+/// transform" says nothing: writers leave it in place over both kinds, and the data set decides.
 fn colour_space(picture: &Picture, tables: &Tables) -> Option<ColourSpace> {
     let frame = picture.frame();
     if frame.components.len() != 3 || frame.precision != 8 {
@@ -75,7 +76,8 @@ fn colour_space(picture: &Picture, tables: &Tables) -> Option<ColourSpace> {
     }
     let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
     match (ids.as_slice(), tables.adobe_transform) {
-        (b"RGB" | b"rgb", _) | (_, Some(0)) => Some(ColourSpace::Rgb),
+        (b"RGB" | b"rgb", _) => Some(ColourSpace::Rgb),
+        (_, Some(0)) => None,
         (_, Some(1)) => Some(ColourSpace::YbrFull),
         _ if tables.jfif => Some(ColourSpace::YbrFull),
         _ => None,
