@@ -1,8 +1,8 @@
 //! Antialiased resizing in integer arithmetic, equal to Pillow's to the last grey level.
 //!
-//! Two passes, columns first, each rounded to 8 bits. A coefficient is a fixed-point number of 22 fractional bits. When the
-//! image shrinks, the kernel widens by the same factor, so that every source pixel counts.
-//! Source of the arithmetic: Pillow, `src/libImaging/Resample.c`.
+//! Two passes, each rounded to 8 bits, along rows first unless the image loses much more height than width. A coefficient is a
+//! fixed-point number of 22 fractional bits. When the image shrinks, the kernel widens by the same factor, so that every source
+//! pixel counts. Source of the arithmetic: Pillow 13, `src/libImaging/Resample.c`.
 
 use super::image8::Image8;
 use rayon::prelude::*;
@@ -64,7 +64,7 @@ fn taps(filter: Filter, from: usize, to: usize, wanted: Range<usize>) -> Vec<Tap
             let first = (centre - support + 0.5).max(0.0) as usize;
             let end = ((centre + support + 0.5) as usize).min(from);
             let weights: Vec<f64> = (first..end)
-                .map(|x| filter.weight((x as f64 - centre + 0.5) / widening))
+                .map(|x| filter.weight((x as f64 - centre + 0.5) * (1.0 / widening)))
                 .collect();
             let sum: f64 = weights.iter().sum();
             let coefficients = weights
@@ -101,29 +101,42 @@ pub fn resize_part(
     rows: Range<usize>,
 ) -> Image8 {
     let channels = image.channels;
-    let vertical =
-        (height != image.height).then(|| taps(filter, image.height, height, rows.clone()));
-    let source_rows = match &vertical {
-        Some(taps) => {
-            let first = taps.iter().map(|t| t.first).min().unwrap_or(0);
-            let end = taps.iter().map(|t| t.first + t.coefficients.len()).max();
-            first..end.unwrap_or(0)
+    let across = (width != image.width).then(|| taps(filter, image.width, width, columns.clone()));
+    let down = (height != image.height).then(|| taps(filter, image.height, height, rows.clone()));
+    let source_columns = across.as_deref().map_or(columns.clone(), reach);
+    let source_rows = down.as_deref().map_or(rows.clone(), reach);
+    let along_rows = |data: &[u8], stride: usize, first: usize, taps: &[Taps]| match channels {
+        1 => horizontal::<1>(data, stride, first, taps),
+        _ => horizontal::<3>(data, stride, first, taps),
+    };
+    let band = {
+        let stride = image.width * channels;
+        &image.data[source_rows.start * stride..source_rows.end * stride]
+    };
+    let data = match (across, down) {
+        (Some(across), Some(down)) if loses_height(image, width, height) => {
+            let block = cut_columns(
+                band,
+                image.width * channels,
+                channels,
+                source_columns.clone(),
+            );
+            let stride = source_columns.len();
+            let low = vertical(&block, stride * channels, source_rows.start, &down);
+            along_rows(&low, stride, source_columns.start, &across)
         }
-        None => rows.clone(),
-    };
-    let narrow = if width == image.width {
-        copy_columns(image, source_rows.clone(), columns.clone())
-    } else {
-        let taps = taps(filter, image.width, width, columns.clone());
-        let pass = match channels {
-            1 => horizontal::<1>,
-            _ => horizontal::<3>,
-        };
-        pass(image, source_rows.clone(), &taps)
-    };
-    let data = match vertical {
-        Some(taps) => down(&narrow, columns.len() * channels, source_rows.start, &taps),
-        None => narrow,
+        (Some(across), Some(down)) => {
+            let narrow = along_rows(band, image.width, 0, &across);
+            vertical(&narrow, columns.len() * channels, source_rows.start, &down)
+        }
+        (Some(across), None) => along_rows(band, image.width, 0, &across),
+        (None, down) => {
+            let block = cut_columns(band, image.width * channels, channels, columns.clone());
+            match down {
+                Some(down) => vertical(&block, columns.len() * channels, source_rows.start, &down),
+                None => block,
+            }
+        }
     };
     Image8 {
         width: columns.len(),
@@ -133,33 +146,51 @@ pub fn resize_part(
     }
 }
 
+/// Whether the pass along columns comes first: when more than twice as many rows vanish as columns. Older versions than
+/// Pillow 13 always begin along rows, which can differ by a level.
+fn loses_height(image: &Image8, width: usize, height: usize) -> bool {
+    let lost = |from: usize, to: usize| from as i128 - to as i128;
+    height < image.height && lost(image.height, height) > 2 * lost(image.width, width)
+}
+
+/// The source positions that kernels reach.
+fn reach(taps: &[Taps]) -> Range<usize> {
+    let first = taps.iter().map(|t| t.first).min().unwrap_or(0);
+    let end = taps.iter().map(|t| t.first + t.coefficients.len()).max();
+    first..end.unwrap_or(first)
+}
+
 /// Resizes the whole image to `width` x `height`.
 pub fn resize(image: &Image8, filter: Filter, width: usize, height: usize) -> Image8 {
     resize_part(image, filter, (width, height), 0..width, 0..height)
 }
 
-fn copy_columns(image: &Image8, rows: Range<usize>, columns: Range<usize>) -> Vec<u8> {
-    let stride = image.width * image.channels;
-    let part = columns.start * image.channels..columns.end * image.channels;
-    image.data[rows.start * stride..rows.end * stride]
-        .chunks_exact(stride)
+/// Cuts columns out of rows that are `stride` samples long.
+fn cut_columns(rows: &[u8], stride: usize, channels: usize, columns: Range<usize>) -> Vec<u8> {
+    let part = columns.start * channels..columns.end * channels;
+    rows.chunks_exact(stride)
         .flat_map(|row| &row[part.clone()])
         .copied()
         .collect()
 }
 
-/// The pass along rows, for `C` interleaved channels.
-fn horizontal<const C: usize>(image: &Image8, rows: Range<usize>, taps: &[Taps]) -> Vec<u8> {
-    let stride = image.width * C;
-    let mut out = vec![0u8; rows.len() * taps.len() * C];
+/// The pass along rows of `stride` pixels with `C` interleaved channels; the first pixel is source column `first_column`.
+fn horizontal<const C: usize>(
+    rows: &[u8],
+    stride: usize,
+    first_column: usize,
+    taps: &[Taps],
+) -> Vec<u8> {
+    let mut out = vec![0u8; rows.len() / (stride * C) * taps.len() * C];
     out.par_chunks_mut(taps.len() * C)
         .with_min_len(64)
-        .zip(image.data[rows.start * stride..rows.end * stride].par_chunks(stride))
+        .zip(rows.par_chunks(stride * C))
         .for_each(|(out, row)| {
             for (out, taps) in out.chunks_exact_mut(C).zip(taps) {
-                let end = taps.first + taps.coefficients.len();
+                let first = taps.first - first_column;
+                let end = first + taps.coefficients.len();
                 let mut sums = [HALF; C];
-                let pixels = row[taps.first * C..end * C].chunks_exact(C);
+                let pixels = row[first * C..end * C].chunks_exact(C);
                 for (pixel, &k) in pixels.zip(&taps.coefficients) {
                     for c in 0..C {
                         sums[c] += i32::from(pixel[c]) * k;
@@ -173,8 +204,8 @@ fn horizontal<const C: usize>(image: &Image8, rows: Range<usize>, taps: &[Taps])
     out
 }
 
-/// The pass along columns; `narrow` starts at source row `first_row` and its rows are `stride` samples long.
-fn down(narrow: &[u8], stride: usize, first_row: usize, taps: &[Taps]) -> Vec<u8> {
+/// The pass along columns of rows that are `stride` samples long; the first row is source row `first_row`.
+fn vertical(rows: &[u8], stride: usize, first_row: usize, taps: &[Taps]) -> Vec<u8> {
     let mut out = vec![0u8; taps.len() * stride];
     out.par_chunks_mut(stride)
         .with_min_len(16)
@@ -184,7 +215,7 @@ fn down(narrow: &[u8], stride: usize, first_row: usize, taps: &[Taps]) -> Vec<u8
             |sums, (out, taps)| {
                 sums.fill(HALF);
                 let start = (taps.first - first_row) * stride;
-                let source = narrow[start..].chunks_exact(stride);
+                let source = rows[start..].chunks_exact(stride);
                 for (row, &k) in source.zip(&taps.coefficients) {
                     for (sum, &v) in sums.iter_mut().zip(row) {
                         *sum += i32::from(v) * k;

@@ -222,13 +222,13 @@ fn a_batch_gives_what_its_members_give() {
         let one = clip
             .encode_image(&pixels.narrow(0, i, 1).unwrap(), Mode::Eval)
             .unwrap();
-        assert_close("image", &one, &batch.narrow(0, i, 1).unwrap(), 1e-6);
+        assert_close("image", &one, &batch.narrow(0, i, 1).unwrap(), 1e-5);
     }
     let ids = &inputs["input_ids"];
     let batch = clip.encode_text(ids).unwrap();
     for i in 0..4 {
         let one = clip.encode_text(&ids.narrow(0, i, 1).unwrap()).unwrap();
-        assert_close("text", &one, &batch.narrow(0, i, 1).unwrap(), 1e-6);
+        assert_close("text", &one, &batch.narrow(0, i, 1).unwrap(), 1e-5);
     }
 }
 

@@ -121,6 +121,6 @@ fn texts_of_any_padding_embed_alike() {
         let end = row.iter().position(|id| Some(id) == largest).unwrap() + 1;
         let short = text.narrow(0, i, 1).unwrap().narrow(1, 0, end).unwrap();
         let found = clip.encode_text(&short).unwrap();
-        assert!(difference(&found, &whole.narrow(0, i, 1).unwrap()) < 1e-6);
+        assert!(difference(&found, &whole.narrow(0, i, 1).unwrap()) < 1e-5);
     }
 }
