@@ -36,7 +36,7 @@ pub struct Clip {
 #[derive(Debug, Clone)]
 enum ImageTower {
     Vit(Vit),
-    ResNet(ResNet),
+    ResNet(Box<ResNet>),
 }
 
 /// What an image tower knows before it forgets where things are.
@@ -61,7 +61,7 @@ impl Clip {
             image: match &config.vision {
                 VisionConfig::Vit(vit) => ImageTower::Vit(Vit::load(weights, vit, dim, layout)?),
                 VisionConfig::ResNet(resnet) => {
-                    ImageTower::ResNet(ResNet::load(weights, resnet, dim)?)
+                    ImageTower::ResNet(Box::new(ResNet::load(weights, resnet, dim)?))
                 }
             },
             text: TextTower::load(weights, &config.text, dim, layout)?,

@@ -120,7 +120,7 @@ pub struct Preprocess {
 /// Channel means of the images CLIP was trained on. Source: openai/CLIP, `clip/clip.py`.
 pub const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Channel standard deviations of the images CLIP was trained on. Source: openai/CLIP, `clip/clip.py`.
-pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 /// Channel means of ImageNet.
 pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// Channel standard deviations of ImageNet.
