@@ -70,7 +70,7 @@ impl Assistant {
         let asked = self.question(question)?;
         let ranked = self.rank(picture, &asked)?;
         let blank = self
-            .rank(&picture::blank_like(picture), &asked)?
+            .rank(&picture::blank(), &asked)?
             .swap_remove(0);
         let best = &ranked[0];
         let margin = self

@@ -142,15 +142,22 @@ pub fn from_encoded(bytes: &[u8]) -> Result<Picture> {
     })
 }
 
-/// A black picture of the same size and kind: what an answer without the image is measured on.
-pub fn blank_like(picture: &Picture) -> Picture {
-    let mut image = picture.image.clone();
-    image.data.fill(0);
+/// A black picture: what an answer without the image is measured on. Its size does not matter, since every
+/// preprocessing makes the same black square of it.
+pub fn blank() -> Picture {
+    let image = Image8 {
+        width: 16,
+        height: 16,
+        channels: 1,
+        data: vec![0; 16 * 16],
+    };
     Picture {
         pixel_hash: hash(&image),
         image,
+        frame: 1,
+        modality: String::new(),
+        body_part: String::new(),
         rendering: "blank".to_owned(),
-        ..picture.clone()
     }
 }
 
