@@ -68,7 +68,7 @@ const TEST_SEEDS: u64 = 4_000_000;
 /// First seed of the phantoms whose questions are held out.
 const ASKED_SEEDS: u64 = 2_500_000;
 /// Accuracy wanted among answered questions, and the least share that must be answered.
-pub const WANTED_ACCURACY: f64 = 0.75;
+pub const WANTED_ACCURACY: f64 = 0.85;
 /// See [`WANTED_ACCURACY`].
 pub const LEAST_COVERAGE: f64 = 0.5;
 
