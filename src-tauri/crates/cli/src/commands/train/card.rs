@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::answers::{LEAST_COVERAGE, Rates, WANTED_ACCURACY};
+use super::answers::{LEAST_COVERAGE, POOLED, Rates, WANTED_ACCURACY};
 use super::findings::FindingFigures;
 use super::pack::{LICENCE, Parts};
 
@@ -41,8 +41,10 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
          trunk's grid, whose places the phantoms know, and all claims from the embedding). The second run adds pairs of a phantom with and\n\
          without a line or a nodule. AdamW, warm-up and cosine, averaged weights.{note} Head: frozen towers; the shipped head is fitted on\n\
          all training questions, its figures below come from a fit without the held-out ones.\n\
-         Confidence is divided by a temperature of {temperature:.2}, fitted on validation questions. Below {threshold:.2} the application says\n\
-         that it does not know: the lowest confidence from which {wanted} of validation answers are right, answering at least {least}.\n\n",
+         Confidence is divided by a temperature of {temperature:.2}, fitted on held-out questions and held-out images together. Below\n\
+         {threshold:.2} the application says that it does not know: the lowest confidence from which {wanted} of these answers are right, or the\n\
+         one that answers {least} if that cannot be had. A finding counts as present from a calibrated probability of one half; where that finds\n\
+         less than 60 % of the calibration cases, from the highest probability that finds them, but never below 0.3.\n\n",
         context = parts.clip_config.text.context,
         vocab = parts.clip_config.text.vocab,
         dim = parts.clip_config.embed_dim,
@@ -102,10 +104,10 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
             percent(*overall)
         );
     }
-    if let Some(r) = m.answers.get("vqa-rad held-out questions") {
+    if let Some(r) = m.answers.get(POOLED) {
         let _ = write!(
             out,
-            "\nCalibration error on held-out questions: {:.3} before the temperature, {:.3} after (fitted on one half, measured on the other).\n\
+            "\nCalibration error on held-out questions and images together: {:.3} before the temperature, {:.3} after (fitted on one half, measured on the other).\n\
              Answered: {}, of which {} are right.\n",
             m.ece_before,
             m.ece_after,
@@ -116,9 +118,9 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
     out.push_str(
         "\n## What it cannot do\n\n\
          - Its findings are learned from drawings. On real radiographs they are not evidence of anything; nobody measured them there.\n\
-         - It sees 128 × 128 pixels: small nodules, thin lines and fine fractures are lost before it looks.\n\
+         - It sees 128 × 128 pixels: small nodules and thin lines are lost, as the table above shows.\n\
          - Most of what it knows about real questions comes from the wording, and from having seen similar questions about the same 314 images.\n\
-           On images that it never saw it is hardly better than the question alone; the application flags answers that the image does not change.\n\
+           On images that it never saw it is no better than the question alone, and too sure of itself; the application flags answers that the image does not change.\n\
          - It knows a fixed list of answers and English alone.\n\
          - A head CT is judged one slice at a time.\n",
     );
@@ -130,5 +132,10 @@ fn stages(parts: &Parts<'_>) -> String {
     let stage = |s: &lucency_train::checkpoint::State| {
         format!("{} steps in {:.0} minutes", s.step, s.elapsed_s / 60.0)
     };
-    parts.stages.iter().map(stage).collect::<Vec<_>>().join(", then ")
+    parts
+        .stages
+        .iter()
+        .map(stage)
+        .collect::<Vec<_>>()
+        .join(", then ")
 }

@@ -12,7 +12,9 @@ use lucency_packs::Platt;
 use lucency_phantom::{AnswerType, Finding, Site, Spec, View};
 use lucency_train::calibration;
 use lucency_train::contrastive::PoolEmbedding;
-use lucency_train::metrics::{argmax, auroc, ece_binary, per_class_recall, vqa::normalise_answer};
+use lucency_train::metrics::{
+    Confusion, argmax, auroc, ece_binary, per_class_recall, vqa::normalise_answer,
+};
 use lucency_zoo::clip::Clip;
 use lucency_zoo::preprocess::{Image8, Preprocess};
 use lucency_zoo::tokenizer::ClipTokenizer;
@@ -26,6 +28,9 @@ use super::clip::CONTEXT;
 use super::mednist::MedNistImage;
 use super::phantoms;
 use super::prompts::{CLASSES, Prompts};
+
+/// The share of cases that an operating point should find.
+const LEAST_SENSITIVITY: f64 = 0.6;
 
 /// A phantom's first view with what the towers make of it.
 pub struct Judged {
@@ -161,7 +166,7 @@ pub fn measure(
     for finding in Finding::CHEST.into_iter().chain(Finding::HEAD) {
         let (scores, labels) = margins(finding, calibration);
         let fitted = calibration::Platt::fit(&scores, &labels)?;
-        let threshold = best_f1(&scores, &labels, &fitted);
+        let threshold = operating_point(&scores, &labels, &fitted);
         let platt = Platt {
             scale: fitted.slope,
             shift: fitted.offset,
@@ -186,19 +191,18 @@ pub fn measure(
     })
 }
 
-/// The probability from which calling a finding present has the best F1.
-fn best_f1(scores: &[f64], labels: &[bool], platt: &calibration::Platt) -> f64 {
+/// The probability from which a finding counts as present: one half, or, where that would find less than 60 % of the
+/// cases, the highest that finds them, but never less than 0.3.
+fn operating_point(scores: &[f64], labels: &[bool], platt: &calibration::Platt) -> f64 {
     let probabilities: Vec<f64> = scores.iter().map(|s| platt.apply(*s)).collect();
-    (5..=90)
+    let found = |threshold: f64| {
+        Confusion::at(threshold, &probabilities, labels).map_or(0.0, |c| c.sensitivity())
+    };
+    (30..=50)
+        .rev()
         .map(|percent| f64::from(percent) / 100.0)
-        .max_by(|a, b| {
-            let f1 = |t: f64| {
-                lucency_train::metrics::Confusion::at(t, &probabilities, labels)
-                    .map_or(0.0, |c| c.f1())
-            };
-            f1(*a).total_cmp(&f1(*b))
-        })
-        .unwrap_or(0.5)
+        .find(|t| found(*t) >= LEAST_SENSITIVITY)
+        .unwrap_or(0.3)
 }
 
 /// Accuracy of the six zero-shot classes on MedNIST's held-out images, through the exact preprocessing.

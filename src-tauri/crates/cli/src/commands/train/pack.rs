@@ -16,7 +16,7 @@ use lucency_zoo::clip::ClipConfig;
 use lucency_zoo::preprocess::Preprocess;
 use lucency_zoo::vqa::AnswerHeadConfig;
 
-use super::answers::Measured;
+use super::answers::{Measured, POOLED};
 use super::card;
 use super::findings::FindingFigures;
 use super::prompts::{CLASS_TEMPLATES, CLASSES, MEDNIST, Prompts};
@@ -236,8 +236,8 @@ fn figures(measured: &Measured, findings: &FindingFigures) -> Vec<Figure> {
             }
         }
     }
-    if let Some(rates) = measured.answers.get("vqa-rad held-out questions") {
-        let data = format!("vqa-rad held-out questions, n {}", rates.n);
+    if let Some(rates) = measured.answers.get(POOLED) {
+        let data = format!("{POOLED}, n {}", rates.n);
         out.push(figure(
             "expected calibration error before the temperature".into(),
             measured.ece_before,
