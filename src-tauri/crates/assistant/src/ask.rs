@@ -69,9 +69,7 @@ impl Assistant {
         let question = checked(question)?;
         let asked = self.question(question)?;
         let ranked = self.rank(picture, &asked)?;
-        let blank = self
-            .rank(&picture::blank(), &asked)?
-            .swap_remove(0);
+        let blank = self.rank(&picture::blank(), &asked)?.swap_remove(0);
         let best = &ranked[0];
         let margin = self
             .pack()

@@ -36,7 +36,9 @@ pub fn radiograph(folder: &Path, short_side: usize) -> Result<PathBuf, CommandEr
     let spec = Spec::normal_chest(SEED, Site::A).with_views(vec![View::Pa]);
     let drawn = write_study(&spec, folder, options, &|| false).map_err(phantom)?;
     let film = drawn.into_iter().next();
-    Ok(film.ok_or_else(|| CommandError::new("phantom", "no film was drawn"))?.path)
+    Ok(film
+        .ok_or_else(|| CommandError::new("phantom", "no film was drawn"))?
+        .path)
 }
 
 fn phantom(error: lucency_phantom::PhantomError) -> CommandError {

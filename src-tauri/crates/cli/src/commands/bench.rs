@@ -112,11 +112,15 @@ impl Bench {
         let fresh = fresh_assistant(&assistant, scratch.path())?;
         fresh.ask(&picture, question, now())?;
         let ask_new = median(RUNS, |i| {
-            Ok(fresh.ask(&changed(&picture, i), question, now()).map(drop)?)
+            Ok(fresh
+                .ask(&changed(&picture, i), question, now())
+                .map(drop)?)
         })?;
         fresh.findings(&picture, None, now())?;
         let findings = median(RUNS, |i| {
-            Ok(fresh.findings(&changed(&picture, 100 + i), None, now()).map(drop)?)
+            Ok(fresh
+                .findings(&changed(&picture, 100 + i), None, now())
+                .map(drop)?)
         })?;
 
         let measured = Measured {
@@ -176,18 +180,24 @@ fn cold(arguments: &[&str], file: &Path) -> Result<(f64, Option<f64>), CommandEr
             .map_err(io)?;
         match status.success() {
             true => Ok(()),
-            false => Err(CommandError::new("bench", format!("lucency {command} failed"))),
+            false => Err(CommandError::new(
+                "bench",
+                format!("lucency {command} failed"),
+            )),
         }
     })?;
-    let peak = std::fs::read_to_string(&memory).ok().and_then(|t| t.trim().parse().ok());
+    let peak = std::fs::read_to_string(&memory)
+        .ok()
+        .and_then(|t| t.trim().parse().ok());
     Ok((time, peak))
 }
 
 /// Writes the peak memory where `LUCENCY_REPORT_MEMORY` says, at the end of a command.
 pub fn report_memory() {
-    if let (Some(path), Some(peak)) =
-        (std::env::var_os("LUCENCY_REPORT_MEMORY"), status_mib("VmHWM:"))
-    {
+    if let (Some(path), Some(peak)) = (
+        std::env::var_os("LUCENCY_REPORT_MEMORY"),
+        status_mib("VmHWM:"),
+    ) {
         // Only a benchmark reads it; without it the figure is missing.
         let _ = std::fs::write(path, peak.to_string());
     }
@@ -231,7 +241,11 @@ fn machine() -> Machine {
         cpu,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         os: std::env::consts::OS.to_owned(),
-        build: if cfg!(debug_assertions) { "debug assertions on" } else { "release" },
+        build: if cfg!(debug_assertions) {
+            "debug assertions on"
+        } else {
+            "release"
+        },
     }
 }
 
@@ -244,7 +258,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, CommandError> {
             let path = entry.map_err(io)?.path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("dcm")) {
+            } else if path
+                .extension()
+                .is_some_and(|e| e.eq_ignore_ascii_case("dcm"))
+            {
                 files.push(path);
             }
         }
@@ -262,7 +279,10 @@ fn text(m: &Measured) -> String {
     let Some(fields) = value.as_object() else {
         return String::new();
     };
-    let mut lines = vec![format!("{}, {} threads, {}", m.machine.cpu, m.machine.threads, m.machine.build)];
+    let mut lines = vec![format!(
+        "{}, {} threads, {}",
+        m.machine.cpu, m.machine.threads, m.machine.build
+    )];
     for (name, value) in fields.iter().filter(|(name, _)| *name != "machine") {
         if let Some(number) = value.as_f64() {
             lines.push(format!("{name:34} {number:10.1}"));

@@ -7,7 +7,8 @@ use lucency_assistant::assets;
 use lucency_library::{Library, NewCase};
 use lucency_phantom::export::{Content, ExportPlan, Truth, export, study_folder};
 use lucency_phantom::{
-    Encoding, Finding, Label, Lesion, Place, Region, Side, Site, Spec, StudyOptions, View, write_study,
+    Encoding, Finding, Label, Lesion, Place, Region, Side, Site, Spec, StudyOptions, View,
+    write_study,
 };
 
 use crate::output::{CommandError, Output};
@@ -104,7 +105,8 @@ fn cases(count: u64) -> Result<Vec<NewCase>, CommandError> {
 }
 
 fn case(study: &Path) -> Result<NewCase, CommandError> {
-    let bad = |e: String| CommandError::new("phantom", format!("the exported study is unusable: {e}"));
+    let bad =
+        |e: String| CommandError::new("phantom", format!("the exported study is unusable: {e}"));
     let text = std::fs::read_to_string(study.join("truth.json")).map_err(|e| bad(e.to_string()))?;
     let truth: Truth = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
     let image = truth.images.first().and_then(|i| i.png.as_ref());
