@@ -46,7 +46,7 @@ pub enum StudyError {
     /// More than the limits allow, or than a file of this size can justify.
     #[error("too large: {0}")]
     TooLarge(String),
-    /// The same SOP Instance UID, size and kind as an image that is shown already.
+    /// The same SOP Instance UID, encoding and length as an image that is shown already.
     #[error("a copy of an image that is shown already (same SOP Instance UID)")]
     Duplicate,
     /// A path inside an archive or a DICOMDIR that would leave it, or a symbolic link that returns to itself.

@@ -79,14 +79,14 @@ impl StoredValues {
 
     /// Every value in double precision; exact for all kinds.
     pub fn to_f64(&self) -> Vec<f64> {
-        with_values!(self, v => v.iter().map(|&x| x as f64).collect())
+        with_values!(self, v => v.iter().map(|&x| double(x)).collect())
     }
 
     /// Smallest and largest finite value that `keep` accepts; `None` without any.
     fn range(&self, keep: impl Fn(f64) -> bool) -> Option<(f64, f64)> {
         let mut range: Option<(f64, f64)> = None;
         with_values!(self, v => for &x in v {
-            let x = x as f64;
+            let x = double(x);
             if x.is_finite() && keep(x) {
                 let (low, high) = range.unwrap_or((x, x));
                 range = Some((low.min(x), high.max(x)));
@@ -94,6 +94,11 @@ impl StoredValues {
         });
         range
     }
+}
+
+/// Any stored value in double precision, exactly.
+fn double(value: impl Into<f64>) -> f64 {
+    value.into()
 }
 
 /// How a frame's values are coloured.
@@ -241,7 +246,7 @@ impl Frame {
 
     /// Modality values of every stored value; colour frames have the identity.
     pub fn modality_values(&self) -> Vec<f64> {
-        with_values!(&self.values, v => v.iter().map(|&x| self.modality.apply(x as f64)).collect())
+        with_values!(&self.values, v => v.iter().map(|&x| self.modality.apply(double(x))).collect())
     }
 
     /// Hex SHA-256 over shape, kind and stored values (little endian): the same pixels give the same hash whatever file
@@ -289,7 +294,7 @@ impl Frame {
                 let index = |x: i16| (i32::from(x) - i32::from(low)) as usize;
                 v.iter().map(|&x| table[index(x)]).collect()
             }
-            other => with_values!(other, v => v.iter().map(|&x| f(x as f64)).collect()),
+            other => with_values!(other, v => v.iter().map(|&x| f(double(x))).collect()),
         }
     }
 }

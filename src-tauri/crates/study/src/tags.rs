@@ -86,7 +86,7 @@ fn nodes(data_set: &DataSet, charset: &Charset) -> Vec<TagNode> {
 
 fn node(tag: Tag, vr: VR) -> TagNode {
     let name = match StandardDataDictionary.by_tag(tag) {
-        Some(entry) if tag.group() % 2 == 0 || tag.element() < 0x100 => entry.alias(),
+        Some(entry) if tag.group().is_multiple_of(2) || tag.element() < 0x100 => entry.alias(),
         _ if tag.group() % 2 == 1 => "private",
         _ => "unknown",
     };

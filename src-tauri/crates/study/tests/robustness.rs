@@ -1,6 +1,6 @@
 //! Truncated and corrupted files: never a panic, a hang, or more memory than the file could justify.
 //!
-//! `LUCENCY_ROBUSTNESS_SECONDS` sets the time spent on mutations (default 40).
+//! `LUCENCY_ROBUSTNESS_SECONDS` sets the time spent on mutations (default 25).
 
 mod common;
 
@@ -188,7 +188,7 @@ fn damaged_files_never_panic_hang_or_take_more_memory_than_they_justify() {
     let seconds = std::env::var("LUCENCY_ROBUSTNESS_SECONDS")
         .ok()
         .and_then(|s| s.parse().ok())
-        .unwrap_or(40);
+        .unwrap_or(25);
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut cases = 0;
     let seed = std::env::var("LUCENCY_ROBUSTNESS_SEED")

@@ -27,17 +27,21 @@ pub(crate) fn to_rgb(samples: &mut [u8], space: ColourSpace) {
     }
 }
 
-/// The inverse of T.871's transform, single precision, rounded half up and clamped.
+/// The inverse of T.871's transform, rounded half up and clamped.
+///
+/// Single precision with fused multiply-adds, as the matrix product of the common reference computes it; a product of
+/// two singles is exact in double precision.
 fn full_range([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     const RED_CR: f32 = 1.402;
     const GREEN_CB: f32 = (-0.114 * 1.772 / 0.587) as f32;
     const GREEN_CR: f32 = (-0.299 * 1.402 / 0.587) as f32;
     const BLUE_CB: f32 = 1.772;
+    let fused = |a: f32, b: f32, c: f32| (f64::from(a) * f64::from(b) + f64::from(c)) as f32;
     let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
     [
-        round(y + RED_CR * cr),
-        round(y + GREEN_CB * cb + GREEN_CR * cr),
-        round(y + BLUE_CB * cb),
+        round(fused(RED_CR, cr, y)),
+        round(fused(GREEN_CR, cr, fused(GREEN_CB, cb, y))),
+        round(fused(BLUE_CB, cb, y)),
     ]
 }
 

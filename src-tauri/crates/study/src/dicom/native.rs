@@ -29,7 +29,7 @@ pub(crate) fn is_subsampled_422(layout: &Layout) -> bool {
         "YBR_FULL_422" | "YBR_PARTIAL_422"
     ) && layout.samples == 3
         && !layout.planar
-        && layout.columns % 2 == 0
+        && layout.columns.is_multiple_of(2)
         && layout.bits_allocated == 8
 }
 

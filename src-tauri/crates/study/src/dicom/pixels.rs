@@ -104,7 +104,7 @@ impl DicomImage {
         }
         let packing = Packing {
             // Bytes (VR OB) have no order; only words are turned round.
-            order: match self.layout.bits_allocated % 8 == 0 {
+            order: match self.layout.bits_allocated.is_multiple_of(8) {
                 true if !swap => order,
                 false if words => order,
                 _ => Order::Little,
@@ -112,7 +112,7 @@ impl DicomImage {
             skip_bits: skip_bits + lead as u32 * 8,
         };
         // Whole-byte samples are sliced from the first byte; only bit fields know how to skip.
-        let (bytes, packing) = if self.layout.bits_allocated % 8 == 0 && lead > 0 {
+        let (bytes, packing) = if self.layout.bits_allocated.is_multiple_of(8) && lead > 0 {
             let skip_bits = 0;
             (
                 &bytes[lead as usize..],

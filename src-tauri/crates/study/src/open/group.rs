@@ -56,21 +56,11 @@ pub(super) fn group(entries: Vec<Entry>) -> (Vec<Study>, Vec<Source>) {
     (studies, copies)
 }
 
-/// What two copies of one object share, as far as can be told without pixels.
-fn identity(entry: &Entry) -> (String, String, u32, [u32; 4]) {
+/// What two copies of one object share. The encoding and the length count too: some writers change pixels and keep the UID.
+fn identity(entry: &Entry) -> (String, String, String, u64) {
     let i = &entry.instance;
-    let shape = [
-        i.rows,
-        i.columns,
-        u32::from(i.samples),
-        u32::from(i.bits_allocated),
-    ];
-    (
-        entry.series_uid.clone(),
-        i.sop_uid.clone(),
-        i.number_of_frames,
-        shape,
-    )
+    let names = (entry.series_uid.clone(), i.sop_uid.clone());
+    (names.0, names.1, i.transfer_syntax.clone(), entry.bytes)
 }
 
 fn new_study(entry: &Entry) -> Study {

@@ -19,6 +19,8 @@ use crate::{display::LabelledVoi, raster};
 /// An instance with what its study and series need to know.
 pub(crate) struct Entry {
     pub instance: Instance,
+    /// Length of the source.
+    pub bytes: u64,
     pub study_uid: String,
     pub patient: PatientInfo,
     pub study_date: Option<String>,
@@ -119,6 +121,7 @@ fn dicom(source: Source, reader: Box<dyn ReadSeek>) -> Result<Outcome> {
         .or_else(|| file.meta.text(tags::MEDIA_STORAGE_SOP_INSTANCE_UID))
         .unwrap_or_else(fallback_uid);
     let entry = Entry {
+        bytes: file.input.length(),
         study_uid: root
             .text(tags::STUDY_INSTANCE_UID)
             .unwrap_or_else(fallback_uid),
@@ -193,6 +196,7 @@ fn raster(source: Source, format: Format, mut reader: Box<dyn ReadSeek>) -> Resu
         _ => Vec::new(),
     };
     Ok(Entry {
+        bytes,
         study_uid: format!("folder:{}", hash(&folder.to_string_lossy())),
         patient: PatientInfo::default(),
         study_date: None,

@@ -39,7 +39,7 @@ impl Planes {
         }
         let width = self.frame.width as usize;
         let interval = tables.restart_interval as usize;
-        if interval % width != 0 {
+        if !interval.is_multiple_of(width) {
             return Err(StudyError::unsupported(
                 "lossless JPEG restarts inside a row",
             ));
