@@ -149,16 +149,21 @@ fn decode(value: &Value) -> Result<Vec<u8>> {
 /// One HTTP/1.1 exchange; returns the `value` of the reply, 6.3.
 fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
     let body = body.map(Value::to_string).unwrap_or_default();
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(lost)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(lost)?;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
          Content-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all((head + &body).as_bytes()).map_err(lost)?;
-    let mut reply = Vec::new();
-    stream.read_to_end(&mut reply).map_err(lost)?;
+    let message = head + &body;
+    // The driver's proxy at times drops a connection before it passes the request on.
+    let mut reply = exchange(port, &message)?;
+    for _ in 0..3 {
+        if !reply.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        reply = exchange(port, &message)?;
+    }
     let value = value_of(&reply)?;
     match value["error"].as_str() {
         Some(word) => Err(Failure {
@@ -167,6 +172,16 @@ fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<
         }),
         None => Ok(value),
     }
+}
+
+/// Sends a request on a connection of its own and returns everything that comes back.
+fn exchange(port: u16, message: &str) -> Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(lost)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(lost)?;
+    stream.write_all(message.as_bytes()).map_err(lost)?;
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).map_err(lost)?;
+    Ok(reply)
 }
 
 /// The JSON `value` in a whole reply; chunked bodies are joined.
