@@ -136,6 +136,6 @@ need cargo "install Rust from https://rustup.rs"
 case "${1:-all}" in
     all) fmt; ui; lint; unit; e2e ;;
     fmt | ui | lint | unit) "$1" ;;
-    e2e) [ -f ui/dist/index.html ] || { step "UI packages" npm --prefix ui ci --no-audit --no-fund; built_ui; }; e2e ;;
+    e2e) [ -d ui/dist/assets ] || { step "UI packages" npm --prefix ui ci --no-audit --no-fund; built_ui; }; e2e ;;
     *) echo "unknown part: $1" >&2; exit 2 ;;
 esac
