@@ -53,7 +53,7 @@ fn every_command_has_json() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let top = help_of(&[], home.path());
     for name in commands_in(&top) {
-        let help = help_of(&[name.clone()], home.path());
+        let help = help_of(std::slice::from_ref(&name), home.path());
         assert!(help.contains("--json"), "lucency {name} takes --json");
     }
 }
