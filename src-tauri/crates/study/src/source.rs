@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use crate::dicom::reader::ReadSeek;
+use crate::dicom::input::ReadSeek;
 use crate::error::{Result, StudyError};
 
 /// Largest archive member that is read, bytes. Members are inflated into memory.

@@ -3,7 +3,7 @@
 use dicom_dictionary_std::tags;
 
 use super::dataset::{DataSet, Order, PixelLocation};
-use super::reader::Input;
+use super::input::Input;
 use crate::error::{Result, StudyError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@ pub(crate) mod colour;
 pub(crate) mod dataset;
 pub(crate) mod fragments;
 pub(crate) mod image;
+pub(crate) mod input;
 pub(crate) mod luts;
 pub(crate) mod native;
 pub(crate) mod pixels;
@@ -17,7 +18,8 @@ use dicom_dictionary_std::tags;
 
 use crate::error::{Result, StudyError};
 use dataset::{DataSet, PixelLocation};
-use reader::{Encoding, Input, ReadSeek};
+use input::{Input, ReadSeek};
+use reader::Encoding;
 
 /// A DICOM input, parsed up to its pixel data.
 pub(crate) struct DicomFile {

@@ -4,13 +4,12 @@
 //! preamble or meta group, with wrong VRs, cut short; must find one frame of many without reading the others; and must
 //! never allocate for a length that the file cannot hold.
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
-
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use super::dataset::{DataSet, Element, Order, PixelLocation, Value};
+use super::input::Input;
 use crate::error::{Result, StudyError};
 
 const ITEM: Tag = Tag(0xFFFE, 0xE000);
@@ -19,80 +18,6 @@ const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 const UNDEFINED: u32 = u32::MAX;
 /// Deeper nesting than any information object definition uses.
 const MAX_DEPTH: u32 = 24;
-
-/// Anything that can be read and sought: a file, a zip member in memory, an inflated data set.
-pub(crate) trait ReadSeek: Read + Seek + Send {}
-impl<T: Read + Seek + Send> ReadSeek for T {}
-
-/// A buffered input that knows its length and its position.
-pub(crate) struct Input {
-    inner: BufReader<Box<dyn ReadSeek>>,
-    position: u64,
-    length: u64,
-}
-
-impl Input {
-    pub fn new(mut inner: Box<dyn ReadSeek>) -> Result<Self> {
-        let length = inner.seek(SeekFrom::End(0))?;
-        inner.rewind()?;
-        Ok(Self {
-            inner: BufReader::with_capacity(32 << 10, inner),
-            position: 0,
-            length,
-        })
-    }
-
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    pub fn position(&self) -> u64 {
-        self.position
-    }
-
-    pub fn remaining(&self) -> u64 {
-        self.length.saturating_sub(self.position)
-    }
-
-    pub fn seek(&mut self, position: u64) -> Result<()> {
-        let delta = position.wrapping_sub(self.position) as i64;
-        self.inner.seek_relative(delta)?;
-        self.position = position;
-        Ok(())
-    }
-
-    /// Reads `length` bytes, after checking that the input has them.
-    pub fn take(&mut self, length: u64) -> Result<Vec<u8>> {
-        if length > self.remaining() {
-            return Err(StudyError::truncated(format!(
-                "{length} bytes wanted where {} are left",
-                self.remaining()
-            )));
-        }
-        let mut bytes = vec![0; length as usize];
-        self.inner.read_exact(&mut bytes)?;
-        self.position += length;
-        Ok(bytes)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let mut bytes = [0; N];
-        self.inner.read_exact(&mut bytes)?;
-        self.position += N as u64;
-        Ok(bytes)
-    }
-
-    /// Up to `N` bytes ahead, zeros past the end; the position stays.
-    pub fn peek<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let mut bytes = [0; N];
-        let start = self.position;
-        let have = (self.remaining() as usize).min(N);
-        self.inner.read_exact(&mut bytes[..have])?;
-        self.position += have as u64;
-        self.seek(start)?;
-        Ok(bytes)
-    }
-}
 
 /// How elements are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

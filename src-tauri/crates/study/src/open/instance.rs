@@ -7,7 +7,7 @@ use dicom_dictionary_std::{tags, uids};
 use super::Content;
 use crate::dicom::dataset::{DataSet, Value};
 use crate::dicom::image::{self, Layout};
-use crate::dicom::reader::ReadSeek;
+use crate::dicom::input::ReadSeek;
 use crate::dicom::text::Charset;
 use crate::dicom::{self, DicomFile, pixels};
 use crate::error::{Result, StudyError};

@@ -3,11 +3,13 @@
 //! Written here because the only decoders for it are in C and C++.
 
 mod bits;
+mod parameters;
 mod scan;
 
 use super::{Decoded, Expected, Samples, check_size};
 use crate::error::{Result, StudyError};
-use scan::{Interleave, Parameters};
+use parameters::Parameters;
+use scan::Interleave;
 
 /// Preset coding parameters as an LSE segment gives them; zeros mean the default. Source: C.2.4.1.1.
 #[derive(Debug, Clone, Copy, Default)]
