@@ -1,56 +1,596 @@
 // Generated from the Rust types: `LUCENCY_WRITE_BINDINGS=1 cargo test -p lucency-assistant bindings`.
 // Do not edit.
 
-export type Provenance = { app_version: string, pack_name: string, pack_hash: string, pixel_hash: string, frame: number, preprocessing: string, created: string, elapsed_ms: number, };
+export type Provenance = { 
+/**
+ * Version of the application.
+ */
+app_version: string, 
+/**
+ * Name of the model pack.
+ */
+pack_name: string, 
+/**
+ * Hash of the pack's manifest, which names the hash of every file of the pack.
+ */
+pack_hash: string, 
+/**
+ * SHA-256 of the frame's stored values and shape.
+ */
+pixel_hash: string, 
+/**
+ * Frame within its file, counted from 1.
+ */
+frame: number, 
+/**
+ * How the frame became the network's input.
+ */
+preprocessing: string, 
+/**
+ * When the result was made, RFC 3339, UTC.
+ */
+created: string, 
+/**
+ * How long it took, milliseconds.
+ */
+elapsed_ms: number, };
 
-export type RegionDto = { x: number, y: number, width: number, height: number, };
+export type RegionDto = { 
+/**
+ * Left edge.
+ */
+x: number, 
+/**
+ * Top edge.
+ */
+y: number, 
+/**
+ * Width.
+ */
+width: number, 
+/**
+ * Height.
+ */
+height: number, };
 
-export type HeatMap = { rows: number, columns: number, values: Array<number>, region: RegionDto, };
+export type HeatMap = { 
+/**
+ * Cells from top to bottom.
+ */
+rows: number, 
+/**
+ * Cells from left to right.
+ */
+columns: number, 
+/**
+ * Relevance of each cell, 0 to 1, row by row.
+ */
+values: Array<number>, 
+/**
+ * The part of the frame that the cells cover: what the network saw.
+ */
+region: RegionDto, };
 
-export type Alternative = { answer: string, confidence: number, };
+export type Alternative = { 
+/**
+ * The answer's words.
+ */
+answer: string, 
+/**
+ * Calibrated probability, 0 to 1.
+ */
+confidence: number, };
 
-export type Answer = { question: string, answer: string, confidence: number, abstained: boolean, threshold: number, alternatives: Array<Alternative>, image_made_no_difference: boolean, blank_answer: string, blank_confidence: number, heat_map: HeatMap | null, provenance: Provenance, };
+export type Answer = { 
+/**
+ * The question as asked.
+ */
+question: string, 
+/**
+ * The most probable answer; not to be shown as an answer when `abstained`.
+ */
+answer: string, 
+/**
+ * Calibrated probability of `answer`, 0 to 1.
+ */
+confidence: number, 
+/**
+ * True when `confidence` is below `threshold`: the assistant says that it does not know.
+ */
+abstained: boolean, 
+/**
+ * The pack's threshold on the confidence, 0 to 1.
+ */
+threshold: number, 
+/**
+ * The most probable answers, best first, `answer` included.
+ */
+alternatives: Array<Alternative>, 
+/**
+ * True when a blank image gets the same answer with about the same confidence.
+ */
+image_made_no_difference: boolean, 
+/**
+ * What a blank image would be answered.
+ */
+blank_answer: string, 
+/**
+ * Confidence of `blank_answer`, 0 to 1.
+ */
+blank_confidence: number, 
+/**
+ * Where the answer's score depends on the image; none when its gradient vanishes everywhere.
+ */
+heat_map: HeatMap | null, 
+/**
+ * Where the answer came from.
+ */
+provenance: Provenance, };
 
-export type FindingScore = { label: string, score: number, present: boolean, operating_point: number, };
+export type FindingScore = { 
+/**
+ * The label.
+ */
+label: string, 
+/**
+ * Calibrated probability, 0 to 1; uncalibrated when `Findings::calibrated` is false.
+ */
+score: number, 
+/**
+ * True when `score` reaches the label's operating point.
+ */
+present: boolean, 
+/**
+ * The label's operating point, 0 to 1.
+ */
+operating_point: number, };
 
-export type Findings = { label_set: string, findings: Array<FindingScore>, calibrated: boolean, note: string, provenance: Provenance, };
+export type Findings = { 
+/**
+ * The label set that was scored.
+ */
+label_set: string, 
+/**
+ * Each label of the set, highest score first.
+ */
+findings: Array<FindingScore>, 
+/**
+ * True when the scores were calibrated on held-out cases.
+ */
+calibrated: boolean, 
+/**
+ * What the reader has to know about this label set; empty if nothing.
+ */
+note: string, 
+/**
+ * Where the scores came from.
+ */
+provenance: Provenance, };
 
-export type SimilarCase = { case_id: string, score: number, labels: Array<string>, report: string, modality: string, synthetic: boolean, };
+export type SimilarCase = { 
+/**
+ * The case's identifier in its library.
+ */
+case_id: string, 
+/**
+ * Cosine similarity of the image embeddings, −1 to 1.
+ */
+score: number, 
+/**
+ * The case's labels.
+ */
+labels: Array<string>, 
+/**
+ * The case's report.
+ */
+report: string, 
+/**
+ * DICOM modality, such as `DX`.
+ */
+modality: string, 
+/**
+ * True when the case is a phantom.
+ */
+synthetic: boolean, };
 
-export type SimilarCases = { cases: Array<SimilarCase>, library: string, library_size: number, provenance: Provenance, };
+export type SimilarCases = { 
+/**
+ * Most similar first.
+ */
+cases: Array<SimilarCase>, 
+/**
+ * Name of the library that was searched.
+ */
+library: string, 
+/**
+ * Number of cases in that library.
+ */
+library_size: number, 
+/**
+ * Where the embedding came from.
+ */
+provenance: Provenance, };
 
-export type FigureDto = { measure: string, value: number, data: string, };
+export type FigureDto = { 
+/**
+ * What was measured.
+ */
+measure: string, 
+/**
+ * Its value.
+ */
+value: number, 
+/**
+ * On which data.
+ */
+data: string, };
 
-export type PackSummary = { name: string, title: string, version: string, hash: string, licence: string, intended_use: string, bundled: boolean, answers: boolean, figures: Array<FigureDto>, };
+export type PackSummary = { 
+/**
+ * Short name.
+ */
+name: string, 
+/**
+ * Title for people.
+ */
+title: string, 
+/**
+ * The pack's own version.
+ */
+version: string, 
+/**
+ * Hash of the manifest.
+ */
+hash: string, 
+/**
+ * Licence of the weights.
+ */
+licence: string, 
+/**
+ * What the pack is meant for.
+ */
+intended_use: string, 
+/**
+ * True when the pack came with the application.
+ */
+bundled: boolean, 
+/**
+ * True when the pack can answer questions.
+ */
+answers: boolean, 
+/**
+ * Measured figures.
+ */
+figures: Array<FigureDto>, };
 
-export type ErrorDto = { code: string, message: string, };
+export type ErrorDto = { 
+/**
+ * Stable, snake_case word for the cause.
+ */
+code: string, 
+/**
+ * What, where, and what to do; never patient data.
+ */
+message: string, };
 
-export type ProgressDto = { stage: string, done: number, total: number, message: string | null, eta_s: number | null, };
+export type ProgressDto = { 
+/**
+ * What is being done.
+ */
+stage: string, 
+/**
+ * Units done.
+ */
+done: number, 
+/**
+ * Units in all; 0 when unknown.
+ */
+total: number, 
+/**
+ * A detail for people.
+ */
+message: string | null, 
+/**
+ * Estimated seconds left.
+ */
+eta_s: number | null, };
 
-export type AppInfo = { version: string, pack: PackSummary | null, pack_error: ErrorDto | null, demo_available: boolean, research_notice: string, startup_paths: Array<string>, startup_demo: boolean, };
+export type AppInfo = { 
+/**
+ * Version of the application.
+ */
+version: string, 
+/**
+ * The pack in use; none while it loads or when it could not be loaded.
+ */
+pack: PackSummary | null, 
+/**
+ * Why there is no pack.
+ */
+pack_error: ErrorDto | null, 
+/**
+ * True when the demo study was found.
+ */
+demo_available: boolean, 
+/**
+ * The permanent notice.
+ */
+research_notice: string, 
+/**
+ * Files that were given on the command line.
+ */
+startup_paths: Array<string>, 
+/**
+ * True when the window was started to show the demo study.
+ */
+startup_demo: boolean, };
 
-export type SeriesDto = { id: string, modality: string, description: string, body_part: string, view: string, frames: number, };
+export type SeriesDto = { 
+/**
+ * Identifier within this session of the application.
+ */
+id: string, 
+/**
+ * DICOM modality, such as `CT`; `IMG` for an image file.
+ */
+modality: string, 
+/**
+ * Series description.
+ */
+description: string, 
+/**
+ * Body part examined.
+ */
+body_part: string, 
+/**
+ * View position, such as `PA`; empty if none.
+ */
+view: string, 
+/**
+ * Frames in all instances.
+ */
+frames: number, };
 
-export type StudyDto = { id: string, patient_name: string, patient_id: string, sex: string, age: string, date: string, description: string, synthetic: boolean, series: Array<SeriesDto>, };
+export type StudyDto = { 
+/**
+ * Identifier within this session of the application.
+ */
+id: string, 
+/**
+ * Patient's name, for the overlay only.
+ */
+patient_name: string, 
+/**
+ * Patient's identifier, for the overlay only.
+ */
+patient_id: string, 
+/**
+ * `M`, `F`, `O` or empty.
+ */
+sex: string, 
+/**
+ * Age as in DICOM, such as `054Y`; empty if none.
+ */
+age: string, 
+/**
+ * Study date, `YYYY-MM-DD`; empty if none.
+ */
+date: string, 
+/**
+ * Study description.
+ */
+description: string, 
+/**
+ * True when the study is a phantom.
+ */
+synthetic: boolean, 
+/**
+ * The series, in order.
+ */
+series: Array<SeriesDto>, };
 
-export type RejectedDto = { path: string, code: string, message: string, };
+export type RejectedDto = { 
+/**
+ * The file's name without its folder.
+ */
+path: string, 
+/**
+ * Stable word for the cause.
+ */
+code: string, 
+/**
+ * What is wrong with the file.
+ */
+message: string, };
 
-export type OpenReportDto = { studies: Array<StudyDto>, rejected: Array<RejectedDto>, cancelled: boolean, };
+export type OpenReportDto = { 
+/**
+ * Studies that were opened.
+ */
+studies: Array<StudyDto>, 
+/**
+ * Files that were not.
+ */
+rejected: Array<RejectedDto>, 
+/**
+ * True when the user stopped it; what was read until then is in `studies`.
+ */
+cancelled: boolean, };
 
 export type WindowFunctionDto = "LINEAR" | "LINEAR_EXACT" | "SIGMOID";
 
-export type WindowDto = { center: number, width: number, function: WindowFunctionDto, };
+export type WindowDto = { 
+/**
+ * Centre, in modality units.
+ */
+center: number, 
+/**
+ * Width, in modality units.
+ */
+width: number, 
+/**
+ * How values map.
+ */
+function: WindowFunctionDto, };
 
-export type ModalityDto = { "kind": "identity" } | { "kind": "rescale", slope: number, intercept: number, } | { "kind": "lut", first: number, values: Array<number>, };
+export type ModalityDto = { "kind": "identity" } | { "kind": "rescale", 
+/**
+ * Modality units per stored unit.
+ */
+slope: number, 
+/**
+ * Modality value of stored 0.
+ */
+intercept: number, } | { "kind": "lut", 
+/**
+ * First stored value mapped.
+ */
+first: number, 
+/**
+ * Modality values.
+ */
+values: Array<number>, };
 
-export type VoiDto = { "kind": "window", center: number, width: number, function: WindowFunctionDto, label: string, } | { "kind": "lut", first: number, values: Array<number>, bits: number, label: string, };
+export type VoiDto = { "kind": "window", 
+/**
+ * Centre, in modality units.
+ */
+center: number, 
+/**
+ * Width, in modality units.
+ */
+width: number, 
+/**
+ * How values map.
+ */
+function: WindowFunctionDto, 
+/**
+ * The file's explanation; may be empty.
+ */
+label: string, } | { "kind": "lut", 
+/**
+ * First modality value mapped.
+ */
+first: number, 
+/**
+ * Output values.
+ */
+values: Array<number>, 
+/**
+ * Bits of an output value.
+ */
+bits: number, 
+/**
+ * The file's explanation; may be empty.
+ */
+label: string, };
 
 export type ValueKindDto = "u8" | "i8" | "u16" | "i16" | "u32" | "i32" | "f32" | "f64";
 
 export type SpacingKindDto = "calibrated" | "at_detector";
 
-export type SpacingDto = { row_mm: number, column_mm: number, kind: SpacingKindDto, };
+export type SpacingDto = { 
+/**
+ * Between rows, millimetres.
+ */
+row_mm: number, 
+/**
+ * Between columns, millimetres.
+ */
+column_mm: number, 
+/**
+ * Where it holds.
+ */
+kind: SpacingKindDto, };
 
-export type FrameInfo = { rows: number, columns: number, samples: number, kind: ValueKindDto, photometric: string, modality: ModalityDto, voi: Array<VoiDto>, default_window: WindowDto, default_is_lut: boolean, inverted: boolean, spacing: SpacingDto | null, padding: number | null, instance_number: number, position_mm: number | null, orientation: Array<number> | null, frame: number, pixel_hash: string, };
+export type FrameInfo = { 
+/**
+ * Height.
+ */
+rows: number, 
+/**
+ * Width.
+ */
+columns: number, 
+/**
+ * 1 for grey, 3 for RGB.
+ */
+samples: number, 
+/**
+ * Type of the values that `frame_pixels` returns.
+ */
+kind: ValueKindDto, 
+/**
+ * Photometric interpretation as stored.
+ */
+photometric: string, 
+/**
+ * To modality units.
+ */
+modality: ModalityDto, 
+/**
+ * The file's windows and tables, in order.
+ */
+voi: Array<VoiDto>, 
+/**
+ * The window to begin with.
+ */
+default_window: WindowDto, 
+/**
+ * True when the first entry of `voi` is a table and should be used until the user windows.
+ */
+default_is_lut: boolean, 
+/**
+ * True when low values are bright (MONOCHROME1); applied after the window.
+ */
+inverted: boolean, 
+/**
+ * Spacing, if the file states one.
+ */
+spacing: SpacingDto | null, 
+/**
+ * Value that stands for no data, in stored units.
+ */
+padding: number | null, 
+/**
+ * Instance number; 0 if none.
+ */
+instance_number: number, 
+/**
+ * Position along the slice normal, millimetres.
+ */
+position_mm: number | null, 
+/**
+ * Direction of rows then columns in patient coordinates, six numbers.
+ */
+orientation: Array<number> | null, 
+/**
+ * Frame within its file, counted from 1.
+ */
+frame: number, 
+/**
+ * SHA-256 of stored values and shape.
+ */
+pixel_hash: string, };
 
-export type TagNode = { tag: string, vr: string, name: string, value: string, children: Array<TagNode>, };
+export type TagNode = { 
+/**
+ * `(gggg,eeee)`.
+ */
+tag: string, 
+/**
+ * Value representation.
+ */
+vr: string, 
+/**
+ * Keyword of the standard; empty for a private element.
+ */
+name: string, 
+/**
+ * Value as text, shortened.
+ */
+value: string, 
+/**
+ * Items' elements.
+ */
+children: Array<TagNode>, };
