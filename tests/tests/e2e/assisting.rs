@@ -23,10 +23,6 @@ fn window_answers_a_question_and_shows_why() {
     let plain = window.pixels();
     window.click("heatmap-toggle");
     window.element("heatmap-opacity");
-    window.until(
-        "the heat map is drawn",
-        "return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))",
-    );
     let heated = window.pixels();
     window.screenshot("heat-map");
     assert!(

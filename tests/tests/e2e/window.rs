@@ -196,8 +196,16 @@ impl Window {
         .unwrap_or_else(|| self.give_up("the viewport painted nothing new"))
     }
 
+    /// Waits until what the page has drawn is on the screen.
+    fn settle(&self) {
+        let frames = "return new Promise(done =>
+            requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(true), 150))))";
+        let _ = self.session.run(frames, json!([]));
+    }
+
     /// The viewport's pixels as they are on the screen, in grey.
     pub fn pixels(&self) -> GrayImage {
+        self.settle();
         let canvas = self.element("viewport-canvas");
         let png = self
             .session
@@ -210,6 +218,7 @@ impl Window {
 
     /// Saves what the window shows.
     pub fn screenshot(&self, label: &str) {
+        self.settle();
         let file = artifacts().join(format!("{}-{label}.png", self.name));
         match self.session.screenshot() {
             Ok(png) => std::fs::write(&file, png).expect("the artefact folder is writable"),
