@@ -1,5 +1,7 @@
 //! The answer head: batch equals single, every trainable tensor learns, saved equals live, and it can be taught.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use candle_core::{DType, Device};
 use lucency_nn::{Interrupt, Weights, save_tensors};
 use lucency_train::answers::{AnswerData, Control, FitConfig, Row, fit, fresh_head_weights, judge};

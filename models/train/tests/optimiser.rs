@@ -1,5 +1,7 @@
 //! AdamW against the steps that PyTorch takes on the tiny CLIP of `tests/vectors/clip-vit-hf`.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! Losses, gradients and metrics against `tests/vectors/losses` (PyTorch formulas and scikit-learn 1.9.1).
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! The whole loop on a tiny CLIP: it learns, it resumes on the same curve, and an interrupt leaves a checkpoint.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use std::path::Path;
 
 use candle_core::{DType, Device};

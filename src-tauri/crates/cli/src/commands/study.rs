@@ -91,7 +91,12 @@ impl Inspect {
             return Err(study_error(&StudyError::NotFound));
         }
         let options = OpenOptions::default();
-        let report = lucency_study::open(&[self.path.clone()], &options, &|| false, &mut |_| {});
+        let report = lucency_study::open(
+            std::slice::from_ref(&self.path),
+            &options,
+            &|| false,
+            &mut |_| {},
+        );
         // One file that is not shown is an error; a folder with some of them is a report.
         if let (true, [only]) = (report.studies.is_empty(), report.rejected.as_slice())
             && only.path == self.path
