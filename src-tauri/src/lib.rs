@@ -42,9 +42,18 @@ pub fn run() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Before anything starts a thread.
     #[cfg(target_os = "linux")]
-    linux::settle_environment();
+    {
+        if !linux::has_display() {
+            eprintln!(
+                "lucency-app: there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); \
+                 `lucency demo` needs none"
+            );
+            return ExitCode::FAILURE;
+        }
+        // Before anything starts a thread.
+        linux::settle_environment();
+    }
     error::keep_panics_private();
     match window(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -24,3 +24,10 @@ pub fn settle_environment() {
         .exec();
     eprintln!("lucency: the window's environment could not be set: {error}");
 }
+
+/// True if the desktop says where to draw.
+pub fn has_display() -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}

@@ -79,3 +79,15 @@ fn window_runs_no_script_but_its_own() {
     assert_eq!(fetched, "refused");
     assert_eq!(window.run("return typeof window.__TAURI__"), "undefined");
 }
+
+#[test]
+fn window_says_that_it_needs_a_display() {
+    let output = std::process::Command::new(lucency_tests::executable("lucency-app"))
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .output()
+        .expect("the application starts");
+    assert!(!output.status.success());
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("no display"), "{message}");
+}
