@@ -269,12 +269,12 @@ fn note_on_set(set: &LabelSet, picture: &Picture) -> String {
         "The file does not say what it shows.".to_owned()
     } else {
         format!(
-            "This is a {} image{}.",
+            "The file states the modality {}{}.",
             picture.modality,
             if picture.body_part.is_empty() {
                 String::new()
             } else {
-                format!(" of the {}", picture.body_part.to_lowercase())
+                format!(" and the body part {}", picture.body_part.to_lowercase())
             }
         )
     };
