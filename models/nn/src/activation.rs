@@ -18,6 +18,10 @@ pub enum Activation {
     Relu,
     /// `x · sigmoid(x)`.
     Silu,
+    /// `1 / (1 + e⁻ˣ)`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
 }
 
 impl Activation {

@@ -4,7 +4,7 @@ use candle_core::{Tensor, Var};
 
 use crate::{Init, Mode, NnError, Result, Weights, kernels};
 
-/// How fast running statistics follow the batch, PyTorch's default.
+/// How fast running statistics follow the batch unless said otherwise, PyTorch's default.
 const MOMENTUM: f64 = 0.1;
 
 /// Batch normalisation of `[b, c, h, w]` with scale and shift. Source: Ioffe and Szegedy 2015, algorithms 1 and 2.
@@ -18,6 +18,7 @@ pub struct BatchNorm2d {
     running_mean: Var,
     running_var: Var,
     eps: f64,
+    momentum: f64,
 }
 
 /// What follows the normalisation in the same pass over memory.
@@ -38,7 +39,13 @@ impl BatchNorm2d {
             running_mean: weights.running(dim, "running_mean", Init::Zeros)?,
             running_var: weights.running(dim, "running_var", Init::Ones)?,
             eps,
+            momentum: MOMENTUM,
         })
+    }
+
+    /// The same layer whose running statistics take the share `momentum` from each batch.
+    pub fn with_momentum(self, momentum: f64) -> Self {
+        Self { momentum, ..self }
     }
 
     /// Normalises each channel.
@@ -46,7 +53,7 @@ impl BatchNorm2d {
     /// - `x`: `[b, c, h, w]`, f32
     /// - returns the same shape
     ///
-    /// [`Mode::Train`] uses the batch's mean and biased variance and moves the running statistics by a tenth towards the
+    /// [`Mode::Train`] uses the batch's mean and biased variance and moves the running statistics by the momentum (a tenth) towards the
     /// batch's mean and unbiased variance; [`Mode::Eval`] uses the running statistics.
     /// Errors if `x` has another number of channels, or in training if a channel has one value only.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
@@ -94,7 +101,8 @@ impl BatchNorm2d {
     }
 
     fn follow_batch(&self, running: &Var, batch: &Tensor) -> Result<()> {
-        let moved = ((running.as_detached_tensor() * (1.0 - MOMENTUM))? + (batch * MOMENTUM)?)?;
+        let moved =
+            ((running.as_detached_tensor() * (1.0 - self.momentum))? + (batch * self.momentum)?)?;
         Ok(running.set(&moved)?)
     }
 }

@@ -2,7 +2,8 @@
 
 use candle_core::Tensor;
 
-use crate::{Bias, Init, NnError, Result, Weights, kernels};
+use crate::kernels::{self, Then};
+use crate::{Bias, Init, NnError, Result, Weights};
 
 /// A convolution of `[b, in, h, w]` with square kernels, stride and zero padding.
 #[derive(Debug, Clone)]
@@ -68,6 +69,24 @@ impl Conv2d {
     ///
     /// Errors if `x` has another number of channels or is smaller than the kernel.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, Then::Nothing)
+    }
+
+    /// [`Conv2d::forward`] and then `max(·, 0)`, in one pass over memory.
+    pub fn forward_relu(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, Then::Relu)
+    }
+
+    /// [`Conv2d::forward_relu`] and then the maximum of each 2×2 square; the large result is never written.
+    ///
+    /// - returns the shape of [`Conv2d::forward`] with halved height and width, rounded down
+    ///
+    /// Errors also if the convolution's result is smaller than 2×2.
+    pub fn forward_relu_pool(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, Then::ReluPool)
+    }
+
+    fn run(&self, x: &Tensor, then: Then) -> Result<Tensor> {
         let (_, c, h, w) = x.dims4()?;
         let (_, inputs, kernel, _) = self.weight.dims4()?;
         if c != inputs {
@@ -78,11 +97,19 @@ impl Conv2d {
             let reason = format!("a {h}×{w} image is smaller than the {kernel}×{kernel} kernel");
             return Err(NnError::argument("convolution", reason));
         }
-        let y = kernels::conv2d(x, &self.weight, self.stride, self.padding)?;
-        match &self.bias {
-            None => Ok(y),
-            Some(bias) => Ok(y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?),
+        let least = (h.min(w) + 2 * self.padding - kernel) / self.stride + 1;
+        if then == Then::ReluPool && least < 2 {
+            let reason = format!("a result {least} wide has no 2×2 square");
+            return Err(NnError::argument("convolution", reason));
         }
+        kernels::conv2d(
+            x,
+            &self.weight,
+            self.bias.as_ref(),
+            self.stride,
+            self.padding,
+            then,
+        )
     }
 
     /// The weight, `[out, in, k, k]`.

@@ -34,6 +34,9 @@ pub enum Init {
         /// Inputs that one output sums over.
         fan_in: usize,
     },
+    /// Standard normal rows and a last row of zeros: a table of vectors whose last row stands for padding, as PyTorch
+    /// draws it.
+    Table,
     /// Normal with mean 0, redrawn outside two standard deviations.
     TruncNormal {
         /// Standard deviation before truncation.
@@ -62,6 +65,14 @@ impl Init {
             Init::Uniform { bound } => uniform(&mut rng, count, bound),
             Init::KaimingUniform { fan_in } => {
                 uniform(&mut rng, count, 1.0 / (fan_in.max(1) as f64).sqrt())
+            }
+            Init::Table => {
+                let dim = shape.dims().last().copied().unwrap_or(0);
+                let drawn = count.saturating_sub(dim);
+                (0..drawn)
+                    .map(|_| normal(&mut rng) as f32)
+                    .chain(std::iter::repeat_n(0.0, count - drawn))
+                    .collect()
             }
             Init::TruncNormal { std } => (0..count)
                 .map(|_| {

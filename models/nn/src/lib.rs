@@ -20,6 +20,8 @@ mod activation;
 mod attention;
 mod batch_norm;
 mod conv;
+mod conv_transpose;
+mod dropout;
 mod embedding;
 mod error;
 mod init;
@@ -28,18 +30,24 @@ mod kernels;
 mod layer_norm;
 mod linear;
 pub mod ops;
+mod rnn;
+mod weight_norm;
 mod weights;
 
 pub use activation::Activation;
 pub use attention::{AttentionKeys, Mask, MultiHeadAttention};
 pub use batch_norm::BatchNorm2d;
 pub use conv::Conv2d;
+pub use conv_transpose::ConvTranspose2d;
+pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use error::{NnError, Result};
 pub use init::Init;
 pub use job::{Interrupt, Progress};
 pub use layer_norm::LayerNorm;
 pub use linear::{Bias, Linear};
+pub use rnn::{Gru, Lstm};
+pub use weight_norm::{WeightNormLinear, weight_normed};
 pub use weights::{Weights, save_tensors};
 
 /// Whether a model is being trained or used.

@@ -70,6 +70,79 @@ pub fn silu(x: &Tensor) -> Result<Tensor> {
     activation(x, Activation::Silu)
 }
 
+/// `1 / (1 + e⁻ˣ)`.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    activation(x, Activation::Sigmoid)
+}
+
+/// Hyperbolic tangent.
+pub fn tanh(x: &Tensor) -> Result<Tensor> {
+    activation(x, Activation::Tanh)
+}
+
+/// Largest value of each `kernel`×`kernel` square, `stride` apart, without padding.
+///
+/// - `x`: `[b, c, h, w]`, f32
+/// - returns `[b, c, (h − kernel) / stride + 1, (w − kernel) / stride + 1]`; of equal values the first gets the gradient
+///
+/// Errors if `kernel` or `stride` is 0, or the kernel is larger than the image.
+pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
+    let (_, _, h, w) = x.dims4()?;
+    if kernel == 0 || stride == 0 || kernel > h || kernel > w {
+        return Err(NnError::argument(
+            "maximum pooling",
+            format!("size {kernel}, stride {stride} on {h}×{w}"),
+        ));
+    }
+    kernels::max_pool2d(x, kernel, stride)
+}
+
+/// Rows of a table by number.
+///
+/// - `table`: `[rows, dim]`; `ids`: row numbers
+/// - `padding`: a row that gets no gradient, as `padding_idx` in PyTorch
+/// - returns `[ids, dim]`
+///
+/// Errors if an id is not a row.
+pub fn lookup(table: &Tensor, ids: &[u32], padding: Option<u32>) -> Result<Tensor> {
+    let rows = table.dim(0)?;
+    if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
+        return Err(NnError::argument(
+            "table",
+            format!("row {id} where there are {rows}"),
+        ));
+    }
+    kernels::lookup(table, ids.to_vec(), padding)
+}
+
+/// `g · v / ‖v‖` with the Euclidean length of the whole tensor.
+///
+/// - `v`: any shape; `g`: `[]`; f32
+/// - returns the shape of `v`
+///
+/// Source: Salimans and Kingma 2016, eq. 2.
+pub fn weight_norm(v: &Tensor, g: &Tensor) -> Result<Tensor> {
+    if g.rank() != 0 {
+        let reason = format!("a length of shape {:?}", g.shape());
+        return Err(NnError::argument("weight normalisation", reason));
+    }
+    kernels::weight_norm(v, g)
+}
+
+/// Sum over all elements of the binary cross-entropy of `sigmoid(logits)` against targets in `[0, 1]`.
+///
+/// - `logits`, `targets`: one shape, f32; targets get no gradient
+/// - returns a scalar
+///
+/// Errors if the shapes differ.
+pub fn bce_with_logits_sum(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    if logits.shape() != targets.shape() {
+        let reason = format!("logits {:?}, targets {:?}", logits.shape(), targets.shape());
+        return Err(NnError::argument("binary cross-entropy", reason));
+    }
+    kernels::bce_with_logits(logits, targets)
+}
+
 /// Mean over non-overlapping `size`×`size` squares; what is left over at the right and bottom is dropped.
 ///
 /// - `x`: `[b, c, h, w]`, f32

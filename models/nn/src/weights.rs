@@ -254,6 +254,26 @@ impl Weights {
         })
     }
 
+    /// Puts tensors below this view, in place of what the store holds or would draw, before a model is built.
+    ///
+    /// This is how published parts enter a fresh model:
+    /// `Weights::fresh(seed, &device).pp("maml_v_emb").overlay(tensors)`. 16-bit and 64-bit floats become f32; shapes are
+    /// checked when a layer asks. Errors with [`NnError::Conflict`] if a layer already holds one of the tensors.
+    pub fn overlay(&self, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<()> {
+        let mut state = self.state();
+        for (name, tensor) in tensors {
+            let key = self.key(&name);
+            if state.entries.contains_key(&key) {
+                return Err(NnError::Conflict {
+                    key,
+                    reason: "was handed out before it was overlaid",
+                });
+            }
+            state.loaded.insert(key, widen(tensor)?);
+        }
+        Ok(())
+    }
+
     /// Whether `name` is in the file or was handed out already.
     pub fn contains(&self, name: &str) -> bool {
         let key = self.key(name);

@@ -3,6 +3,7 @@
 
 use candle_core::{D, DType, Device, Tensor};
 
+use super::{Cell, Then};
 use crate::batch_norm::Follow;
 use crate::{Activation, Mask, Result, ops};
 
@@ -51,6 +52,8 @@ pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
         }
         Activation::Relu => x.relu()?,
         Activation::Silu => (x * candle_nn::ops::sigmoid(x)?)?,
+        Activation::Sigmoid => candle_nn::ops::sigmoid(x)?,
+        Activation::Tanh => x.tanh()?,
     };
     Ok(y)
 }
@@ -73,8 +76,113 @@ pub(crate) fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
         .mean(4)?)
 }
 
-pub(crate) fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
-    Ok(x.contiguous()?.conv2d(weight, padding, stride, 1, 1)?)
+pub(crate) fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+    padding: usize,
+    then: Then,
+) -> Result<Tensor> {
+    let y = x.contiguous()?.conv2d(weight, padding, stride, 1, 1)?;
+    let y = match bias {
+        Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
+        None => y,
+    };
+    match then {
+        Then::Nothing => Ok(y),
+        Then::Relu => Ok(y.relu()?),
+        Then::ReluPool => max_pool2d(&y.relu()?, 2, 2),
+    }
+}
+
+pub(crate) fn conv_transpose2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    stride: usize,
+    padding: usize,
+    output_padding: usize,
+    follow: Follow,
+) -> Result<Tensor> {
+    let y = x
+        .contiguous()?
+        .conv_transpose2d(weight, padding, output_padding, stride, 1)?;
+    followed(y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?, follow)
+}
+
+pub(crate) fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
+    let (_, _, h, w) = x.dims4()?;
+    let (oh, ow) = ((h - kernel) / stride + 1, (w - kernel) / stride + 1);
+    let every = |first: usize, count: usize| -> Result<Tensor> {
+        let at: Vec<u32> = (0..count).map(|i| (first + i * stride) as u32).collect();
+        Ok(Tensor::new(at, x.device())?)
+    };
+    let mut corners = Vec::with_capacity(kernel * kernel);
+    for ky in 0..kernel {
+        let rows = x.contiguous()?.index_select(&every(ky, oh)?, 2)?;
+        for kx in 0..kernel {
+            corners.push(rows.index_select(&every(kx, ow)?, 3)?);
+        }
+    }
+    Ok(Tensor::stack(&corners, 0)?.max(0)?)
+}
+
+pub(crate) fn recurrent(x: &Tensor, weight: &Tensor, bias: &Tensor, cell: Cell) -> Result<Tensor> {
+    let (b, steps, _) = x.dims3()?;
+    let h = weight.dim(1)?;
+    let zeros = Tensor::zeros((b, h), x.dtype(), x.device())?;
+    let (mut state, mut memory) = (zeros.clone(), zeros);
+    let mut states = Vec::with_capacity(steps);
+    for t in 0..steps {
+        let x = x.narrow(1, t, 1)?.squeeze(1)?; // [b, gates · h]
+        let a = state.matmul(&weight.t()?)?.broadcast_add(bias)?; // [b, gates · h]
+        let part = |t: &Tensor, i: usize| t.narrow(1, i * h, h);
+        let gate = |i: usize| -> Result<Tensor> {
+            Ok(candle_nn::ops::sigmoid(&(part(&x, i)? + part(&a, i)?)?)?)
+        };
+        state = match cell {
+            Cell::Lstm => {
+                let new = (part(&x, 2)? + part(&a, 2)?)?.tanh()?;
+                memory = ((gate(1)? * &memory)? + (gate(0)? * new)?)?;
+                (gate(3)? * memory.tanh()?)?
+            }
+            Cell::Gru => {
+                let new = (part(&x, 2)? + (gate(0)? * part(&a, 2)?)?)?.tanh()?;
+                (&new + (gate(1)? * (&state - &new)?)?)?
+            }
+        };
+        states.push(state.clone());
+    }
+    Ok(Tensor::stack(&states, 1)?)
+}
+
+pub(crate) fn weight_norm(v: &Tensor, g: &Tensor) -> Result<Tensor> {
+    let length = v.sqr()?.sum_all()?.sqrt()?;
+    Ok(v.broadcast_mul(&(g / length)?)?)
+}
+
+pub(crate) fn mask(x: &Tensor, mask: Vec<f32>) -> Result<Tensor> {
+    let mask = Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?;
+    Ok((x * mask)?)
+}
+
+pub(crate) fn lookup(table: &Tensor, ids: Vec<u32>, padding: Option<u32>) -> Result<Tensor> {
+    let keep: Vec<f32> = ids
+        .iter()
+        .map(|id| f32::from(u8::from(Some(*id) != padding)))
+        .collect();
+    let keep = Tensor::from_vec(keep, (ids.len(), 1), table.device())?.to_dtype(table.dtype())?;
+    let ids = Tensor::new(ids, table.device())?;
+    let rows = table.index_select(&ids, 0)?;
+    // The rows that are not kept come back without their gradient.
+    let still = rows.detach().broadcast_mul(&(1.0 - &keep)?)?;
+    Ok((rows.broadcast_mul(&keep)? + still)?)
+}
+
+pub(crate) fn bce_with_logits(x: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    let soft = (x.abs()?.neg()?.exp()? + 1.0)?.log()?;
+    Ok(((x.relu()? - (x * targets.detach())?)? + soft)?.sum_all()?)
 }
 
 pub(crate) fn batch_norm(

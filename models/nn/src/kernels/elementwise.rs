@@ -4,7 +4,7 @@ use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 use super::fused::{Fused1, with_floats};
-use super::math::{erf_and_bell, sigmoid};
+use super::math::{self, erf_and_bell};
 use super::simd::vectorised;
 use crate::{Activation, Result};
 
@@ -38,21 +38,26 @@ macro_rules! function {
     };
 }
 
-function!(quick_gelu, quick_gelu_slope, |x| x * sigmoid(1.702 * x), {
-    let s = sigmoid(1.702 * x);
-    s + 1.702 * x * s * (1.0 - s)
-});
-function!(silu, silu_slope, |x| x * sigmoid(x), {
-    let s = sigmoid(x);
+function!(
+    quick_gelu,
+    quick_gelu_slope,
+    |x| x * math::sigmoid(1.702 * x),
+    {
+        let s = math::sigmoid(1.702 * x);
+        s + 1.702 * x * s * (1.0 - s)
+    }
+);
+function!(silu, silu_slope, |x| x * math::sigmoid(x), {
+    let s = math::sigmoid(x);
     s + x * s * (1.0 - s)
 });
 function!(
     gelu_tanh,
     gelu_tanh_slope,
     // (1 + tanh u) / 2 = sigmoid(2 u)
-    |x| x * sigmoid(2.0 * TANH_SCALE * (x + TANH_CUBE * x * x * x)),
+    |x| x * math::sigmoid(2.0 * TANH_SCALE * (x + TANH_CUBE * x * x * x)),
     {
-        let s = sigmoid(2.0 * TANH_SCALE * (x + TANH_CUBE * x * x * x));
+        let s = math::sigmoid(2.0 * TANH_SCALE * (x + TANH_CUBE * x * x * x));
         s + x * s * (1.0 - s) * 2.0 * TANH_SCALE * (1.0 + 3.0 * TANH_CUBE * x * x)
     }
 );
@@ -71,6 +76,14 @@ function!(
     |x| if x < 0.0 { 0.0 } else { x },
     if x > 0.0 { 1.0 } else { 0.0 }
 );
+function!(sigmoid, sigmoid_slope, |x| math::sigmoid(x), {
+    let s = math::sigmoid(x);
+    s * (1.0 - s)
+});
+function!(tanh, tanh_slope, |x| math::tanh(x), {
+    let t = math::tanh(x);
+    1.0 - t * t
+});
 
 type Value = fn(&[f32], &mut [f32]);
 type Slope = fn(&[f32], &[f32], &mut [f32]);
@@ -82,6 +95,8 @@ pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
         Activation::GeluTanh => (gelu_tanh, gelu_tanh_slope),
         Activation::Relu => (relu, relu_slope),
         Activation::Silu => (silu, silu_slope),
+        Activation::Sigmoid => (sigmoid, sigmoid_slope),
+        Activation::Tanh => (tanh, tanh_slope),
     };
     let op = Fused1 {
         name: "activation",

@@ -14,12 +14,16 @@ mod fused;
 mod linear;
 mod math;
 mod pool;
+mod recurrent;
+mod regular;
 mod rows;
 mod simd;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use composed::causal_mask;
+pub(crate) use conv::Then;
+pub(crate) use recurrent::Cell;
 
 /// `x Wᵀ + b` over the last axis.
 pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
@@ -72,11 +76,82 @@ pub(crate) fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
     composed::avg_pool2d(x, size)
 }
 
-pub(crate) fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
-    if fused::fusible(&[x, weight]) && x.elem_count() > 0 {
-        return conv::conv2d(x, weight, stride, padding);
+/// Convolution, bias, and what follows.
+pub(crate) fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+    padding: usize,
+    then: Then,
+) -> Result<Tensor> {
+    let fusible = fused::fusible(&[x, weight]) && bias.is_none_or(|bias| fused::fusible(&[bias]));
+    if fusible && x.elem_count() > 0 {
+        return conv::conv2d(x, weight, bias, stride, padding, then);
     }
-    composed::conv2d(x, weight, stride, padding)
+    composed::conv2d(x, weight, bias, stride, padding, then)
+}
+
+/// Transposed convolution and bias; `output_padding` is below `stride`.
+pub(crate) fn conv_transpose2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    stride: usize,
+    padding: usize,
+    output_padding: usize,
+    follow: Follow,
+) -> Result<Tensor> {
+    if fused::fusible(&[x, weight, bias]) && x.elem_count() > 0 {
+        return conv::conv_transpose2d(x, weight, bias, stride, padding, output_padding, follow);
+    }
+    composed::conv_transpose2d(x, weight, bias, stride, padding, output_padding, follow)
+}
+
+pub(crate) fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
+    if fused::fusible(&[x]) {
+        return pool::max_pool2d(x, kernel, stride);
+    }
+    composed::max_pool2d(x, kernel, stride)
+}
+
+/// All states of a recurrence over projected inputs.
+pub(crate) fn recurrent(x: &Tensor, weight: &Tensor, bias: &Tensor, cell: Cell) -> Result<Tensor> {
+    if fused::fusible(&[x, weight, bias]) && x.elem_count() > 0 {
+        return recurrent::recurrent(x, weight, bias, cell);
+    }
+    composed::recurrent(x, weight, bias, cell)
+}
+
+pub(crate) fn weight_norm(v: &Tensor, g: &Tensor) -> Result<Tensor> {
+    if fused::fusible(&[v, g]) {
+        return regular::weight_norm(v, g);
+    }
+    composed::weight_norm(v, g)
+}
+
+/// `x` times a factor an element.
+pub(crate) fn mask(x: &Tensor, mask: Vec<f32>) -> Result<Tensor> {
+    if fused::fusible(&[x]) {
+        return regular::mask(x, mask);
+    }
+    composed::mask(x, mask)
+}
+
+/// Rows of a table; every id is a row.
+pub(crate) fn lookup(table: &Tensor, ids: Vec<u32>, padding: Option<u32>) -> Result<Tensor> {
+    if fused::fusible(&[table]) {
+        return regular::lookup(table, ids, padding);
+    }
+    composed::lookup(table, ids, padding)
+}
+
+/// Summed binary cross-entropy of logits; shapes are equal.
+pub(crate) fn bce_with_logits(x: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    if fused::fusible(&[x, targets]) {
+        return regular::bce_with_logits(x, targets);
+    }
+    composed::bce_with_logits(x, targets)
 }
 
 /// Normalised batch, and the batch's mean and biased variance without gradient.

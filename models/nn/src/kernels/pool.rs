@@ -1,4 +1,4 @@
-//! Average pooling over non-overlapping squares.
+//! Averages over non-overlapping squares, and maxima over squares that may overlap.
 
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -83,6 +83,87 @@ pub(crate) fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
                     .with_min_len(8)
                     .for_each(|(dx, dy)| grid.spread(dy, dx));
             })?;
+            Tensor::from_vec(dx, x.shape(), x.device())
+        },
+    };
+    Ok(x.contiguous()?.apply_op1(op)?)
+}
+
+/// Squares that slide over a plane.
+#[derive(Clone, Copy)]
+struct Slide {
+    width: usize,
+    kernel: usize,
+    stride: usize,
+    out: (usize, usize),
+}
+
+impl Slide {
+    /// The largest value of the square at `(oy, ox)` and where in the plane it lies, the first of equals.
+    fn largest(self, x: &[f32], oy: usize, ox: usize) -> (f32, usize) {
+        let corner = oy * self.stride * self.width + ox * self.stride;
+        let mut most = (x[corner], corner);
+        for ky in 0..self.kernel {
+            let row = corner + ky * self.width;
+            for (at, &v) in (row..).zip(&x[row..row + self.kernel]) {
+                if v > most.0 || v.is_nan() {
+                    most = (v, at);
+                }
+            }
+        }
+        most
+    }
+
+    fn cells(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.out.0).flat_map(move |oy| (0..self.out.1).map(move |ox| (oy, ox)))
+    }
+}
+
+/// Largest value of each `kernel`×`kernel` square, `stride` apart.
+pub(crate) fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
+    let (b, c, height, width) = x.dims4()?;
+    let out = (
+        (height - kernel) / stride + 1,
+        (width - kernel) / stride + 1,
+    );
+    let slide = Slide {
+        width,
+        kernel,
+        stride,
+        out,
+    };
+    let (plane, out_plane) = (height * width, out.0 * out.1);
+    let op = Fused1 {
+        name: "max_pool2d",
+        forward: move |x: &[f32], _: &Shape| {
+            let mut y = vec![0.0; b * c * out_plane];
+            y.par_chunks_exact_mut(out_plane)
+                .zip(x.par_chunks_exact(plane))
+                .with_min_len(8)
+                .for_each(|(y, x)| {
+                    for (y, (oy, ox)) in y.iter_mut().zip(slide.cells()) {
+                        *y = slide.largest(x, oy, ox).0;
+                    }
+                });
+            (y, Shape::from((b, c, out.0, out.1)))
+        },
+        backward: move |x: &Tensor, _: &Tensor, dy: &Tensor| {
+            let mut dx = vec![0.0; b * c * plane];
+            with_floats(x, |x| {
+                with_floats(dy, |dy| {
+                    dx.par_chunks_exact_mut(plane)
+                        .zip(
+                            x.par_chunks_exact(plane)
+                                .zip(dy.par_chunks_exact(out_plane)),
+                        )
+                        .with_min_len(8)
+                        .for_each(|(dx, (x, dy))| {
+                            for (dy, (oy, ox)) in dy.iter().zip(slide.cells()) {
+                                dx[slide.largest(x, oy, ox).1] += dy;
+                            }
+                        });
+                })
+            })??;
             Tensor::from_vec(dx, x.shape(), x.device())
         },
     };

@@ -8,6 +8,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 
+mod question;
+mod spatial;
+
 const CPU: Device = Device::Cpu;
 
 /// Normal-ish values from a seed, scaled.
@@ -153,8 +156,8 @@ fn convolution_agrees_on_odd_shapes() {
         agree(
             &what,
             &[random(1, &[b, c, h, w], 1.0), random(2, &[o, c, k, k], 0.2)],
-            |t| conv2d(&t[0], &t[1], stride, padding),
-            |t| composed::conv2d(&t[0], &t[1], stride, padding),
+            |t| conv2d(&t[0], &t[1], None, stride, padding, Then::Nothing),
+            |t| composed::conv2d(&t[0], &t[1], None, stride, padding, Then::Nothing),
         );
     }
 }
@@ -163,8 +166,8 @@ fn convolution_agrees_on_odd_shapes() {
 fn convolution_takes_strided_operands_and_sizes_that_the_stride_does_not_divide() {
     let (x, w) = (strided(1, &[2, 3, 8, 9]), strided(2, &[4, 3, 3, 3]));
     for stride in [1, 2, 3] {
-        let mine = conv2d(&x, &w, stride, 1).unwrap();
-        let theirs = composed::conv2d(&x, &w, stride, 1).unwrap();
+        let mine = conv2d(&x, &w, None, stride, 1, Then::Nothing).unwrap();
+        let theirs = composed::conv2d(&x, &w, None, stride, 1, Then::Nothing).unwrap();
         assert!(difference(&mine, &theirs) < 2e-6, "stride {stride}");
     }
 }
@@ -176,7 +179,7 @@ fn convolution_gradients_hold_where_the_stride_leaves_pixels_over() {
     let (b, c, o, h, w, k, stride, padding) = (2, 3, 4, 10, 8, 3, 2, 1);
     let x = Var::from_tensor(&random(1, &[b, c, h, w], 1.0)).unwrap();
     let weight = Var::from_tensor(&random(2, &[o, c, k, k], 1.0)).unwrap();
-    let y = conv2d(&x, &weight, stride, padding).unwrap();
+    let y = conv2d(&x, &weight, None, stride, padding, Then::Nothing).unwrap();
     let g = random(3, y.dims(), 1.0);
     let gradients = (y * &g).unwrap().sum_all().unwrap().backward().unwrap();
     let dot = |a: &Tensor, b: &Tensor| {
@@ -190,10 +193,13 @@ fn convolution_gradients_hold_where_the_stride_leaves_pixels_over() {
     let dx = random(4, &[b, c, h, w], 1.0);
     let dw = random(5, &[o, c, k, k], 1.0);
     let by_x = dot(
-        &composed::conv2d(&dx, &weight, stride, padding).unwrap(),
+        &composed::conv2d(&dx, &weight, None, stride, padding, Then::Nothing).unwrap(),
         &g,
     );
-    let by_w = dot(&composed::conv2d(&x, &dw, stride, padding).unwrap(), &g);
+    let by_w = dot(
+        &composed::conv2d(&x, &dw, None, stride, padding, Then::Nothing).unwrap(),
+        &g,
+    );
     assert!((by_x - dot(gradients.get(&x).unwrap(), &dx)).abs() < 1e-3);
     assert!((by_w - dot(gradients.get(&weight).unwrap(), &dw)).abs() < 1e-3);
 }

@@ -1,14 +1,36 @@
-//! Answers to questions about an image: a small head over a CLIP's frozen towers.
+//! Answers to questions about an image.
 //!
-//! The image's pooled features and the question's features (the text tower's embedding and hashed n-grams of token ids) meet in a
+//! [`AnswerHead`] is a small head over a CLIP's frozen towers. [`Mevf`] and [`Qcr`] are the published models, which encode
+//! images with a meta-learned network, a denoising auto-encoder and CLIP, and read questions word by word.
+//!
+//! In the head, the image's pooled features and the question's features (the text tower's embedding and hashed n-grams of token ids) meet in a
 //! low-rank bilinear fusion, with a direct path for each beside it.
 
+mod ban;
+mod cdae;
 mod config;
+mod fc;
 mod features;
 mod head;
+mod maml;
+mod mevf;
+mod qcr;
 mod question;
+mod san;
+mod sentence;
+mod type_classifier;
+mod visual;
 
+pub use ban::{Attention, BiAttention, BiResidual, BilinearPool};
+pub use cdae::Cdae;
 pub use config::AnswerHeadConfig;
 pub use features::{feature_count, image_features, image_features_of_trunk};
 pub use head::{AnswerHead, RankedAnswer};
+pub use maml::MamlCnn;
+pub use mevf::{Fusion, Mevf, MevfConfig, MevfOutput};
+pub use qcr::{Branch, Qcr, QcrConfig, QcrOutput};
 pub use question::{Question, QuestionForm, gram_ids};
+pub use san::StackedAttention;
+pub use sentence::{QuestionConfig, Rnn};
+pub use type_classifier::{TypeClassifier, TypeClassifierConfig};
+pub use visual::{VisualBatch, VisualConfig};

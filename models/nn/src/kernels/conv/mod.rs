@@ -1,25 +1,58 @@
-//! Convolution without an unrolled image: with stride 1, row `(channel, ky, kx)` of the unrolled image is the padded
-//! image itself, shifted, so a tile of the output is a product of packed weights with shifted rows that stay in cache.
+//! Convolution without an unrolled image: row `(channel, ky, kx)` of the unrolled image is a phase of the padded image
+//! itself, shifted, so a tile of the output is a product of packed weights with shifted rows that stay in cache.
 //!
 //! Positions are counted on the padded width ("pitch"); the few columns that this computes too many are not stored.
-//! Larger strides unroll the image first and then use the same loops.
+//! What follows a convolution (bias, ReLU, a 2×2 maximum) happens on a few rows while they are in cache, and the
+//! gradient before it is formed plane by plane where it is needed, never as a whole.
 
+mod packed;
+mod slope;
+mod transposed;
 mod unrolled;
 mod weight;
 
-use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
-use super::fused::{Fused2, with_floats};
-use super::simd;
+use super::fused::{Fused2, Fused3, Gradients3, with_floats};
+use super::simd::vectorised;
 use crate::Result;
-use unrolled::{Geometry, Prepare, Unrolled, roll};
+use packed::{Packed, correlate, with_scratch};
+use slope::Slope;
+use transposed::input_gradient;
+use unrolled::{Geometry, Strip, Unrolled};
 use weight::weight_gradient;
 
-/// Convolves `x` `[b, in, h, w]` with `weight` `[out, in, k, k]`; gradients for whichever of them is tracked.
-pub(crate) fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+pub(crate) use transposed::conv_transpose2d;
+
+/// What follows the sums and the bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    Nothing,
+    Relu,
+    /// A ReLU and the maximum of each 2×2 square; what is left over at the right and bottom is dropped.
+    ReluPool,
+}
+
+/// A convolution as an operation: sizes, what follows, and which corner each maximum was taken from.
+#[derive(Clone)]
+struct Convolution {
+    g: Geometry,
+    then: Then,
+    at: Arc<OnceLock<Vec<u8>>>,
+}
+
+/// Convolves `x` `[b, in, h, w]` with `weight` `[out, in, k, k]`, adds `bias` `[out]`; gradients for whatever is tracked.
+pub(crate) fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+    padding: usize,
+    then: Then,
+) -> Result<Tensor> {
     let (batch, inputs, height, width) = x.dims4()?;
     let (outputs, _, kernel, _) = weight.dims4()?;
     let g = Geometry {
@@ -32,197 +65,219 @@ pub(crate) fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize)
         stride,
         padding,
     };
-    let op = Fused2 {
+    let conv = Convolution {
+        g,
+        then,
+        at: Arc::default(),
+    };
+    let again = conv.clone();
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    let Some(bias) = bias else {
+        let op = Fused2 {
+            name: "conv2d",
+            forward: move |x: &[f32], w: &[f32]| conv.forward(x, w, None),
+            backward: move |x: &Tensor, w: &Tensor, y: &Tensor, dy: &Tensor| {
+                let (dx, dw, _) = again.gradients(x, w, None, y, dy)?;
+                Ok((dx, dw))
+            },
+        };
+        return Ok(x.apply_op2(&weight, op)?);
+    };
+    let op = Fused3 {
         name: "conv2d",
-        forward: move |x: &[f32], w: &[f32]| {
-            let packed = pack(g.outputs, g.depth(), |o, i| w[o * g.depth() + i]);
-            let shape = Shape::from((g.batch, g.outputs, g.out_height(), g.out_width()));
-            (run(&g, &packed, x), shape)
-        },
-        backward: move |x: &Tensor, w: &Tensor, _: &Tensor, dy: &Tensor| {
-            let dx = match x.track_op() {
-                true => {
-                    let dx = with_floats(w, |w| with_floats(dy, |dy| input_gradient(&g, w, dy)))??;
-                    Some(Tensor::from_vec(dx, x.shape(), x.device())?)
-                }
-                false => None,
-            };
-            let dw = match w.track_op() {
-                true => {
-                    let dw = with_floats(x, |x| with_floats(dy, |dy| weight_gradient(&g, x, dy)))??;
-                    Some(Tensor::from_vec(dw, w.shape(), w.device())?)
-                }
-                false => None,
-            };
-            Ok((dx, dw))
+        forward: move |x: &[f32], w: &[f32], b: &[f32]| conv.forward(x, w, Some(b)),
+        backward: move |x: &Tensor, w: &Tensor, b: &Tensor, y: &Tensor, dy: &Tensor| {
+            again.gradients(x, w, Some(b), y, dy)
         },
     };
-    Ok(x.contiguous()?.apply_op2(&weight.contiguous()?, op)?)
+    Ok(x.apply_op3(&weight, &bias.contiguous()?, op)?)
 }
 
-/// Weights in the order in which tiles read them: `[rows / tile, depth, tile]`, missing rows zero.
-fn pack(rows: usize, depth: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-    let (tile, _) = simd::tile();
-    let mut packed = vec![0.0; rows.div_ceil(tile) * depth * tile];
-    for (block, panel) in packed.chunks_exact_mut(depth * tile).enumerate() {
-        for (k, column) in panel.chunks_exact_mut(tile).enumerate() {
-            for (i, value) in column.iter_mut().enumerate() {
-                let row = block * tile + i;
-                if row < rows {
-                    *value = at(row, k);
+impl Convolution {
+    fn out_shape(&self) -> (usize, usize) {
+        let (oh, ow) = (self.g.out_height(), self.g.out_width());
+        match self.then {
+            Then::ReluPool => (oh / 2, ow / 2),
+            _ => (oh, ow),
+        }
+    }
+
+    fn forward(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> (Vec<f32>, Shape) {
+        let g = &self.g;
+        let (oh, ow) = self.out_shape();
+        let packed = Packed::new(g.outputs, g.depth(), |o, i| w[o * g.depth() + i]);
+        let bias = |c: usize| bias.map_or(0.0, |bias| bias[c]);
+        let mut y = vec![0.0; g.batch * g.outputs * oh * ow];
+        if self.then == Then::ReluPool {
+            let mut at = vec![0u8; y.len()];
+            let images = y
+                .par_chunks_exact_mut(g.outputs * oh * ow)
+                .zip(at.par_chunks_exact_mut(g.outputs * oh * ow));
+            let u = Unrolled::new(g);
+            images
+                .zip(x.par_chunks_exact(g.image()))
+                .for_each(|((y, at), image)| {
+                    prepared(g, &u, image, |image| {
+                        correlate(&u, &packed, 0..g.outputs, image, |c, strip, sums| {
+                            let span = (c * oh + strip.row / 2) * ow
+                                ..(c * oh + (strip.row + strip.rows) / 2) * ow;
+                            let (y, at) = (&mut y[span.clone()], &mut at[span]);
+                            pool(sums, u.pitch, bias(c), y, at, ow);
+                        });
+                    });
+                });
+            self.at.get_or_init(|| at);
+        } else {
+            run(g, &packed, x, None, &mut y, |c, from, to| {
+                finish(from, bias(c), self.then == Then::Relu, to)
+            });
+        }
+        (y, Shape::from((g.batch, g.outputs, oh, ow)))
+    }
+
+    fn gradients(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        bias: Option<&Tensor>,
+        y: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<Gradients3> {
+        let g = &self.g;
+        let slope = |y: &'_ [f32],
+                     dy: &'_ [f32]|
+         -> candle_core::Result<(
+            Option<Vec<f32>>,
+            Option<Vec<f32>>,
+            Option<Vec<f32>>,
+        )> {
+            let slope = match (self.then, self.at.get()) {
+                (Then::Relu, _) => Slope::Relu { y, dy },
+                (Then::ReluPool, Some(at)) => Slope::ReluPool { y, dy, at },
+                _ => Slope::Plain(dy),
+            };
+            let dx = match x.track_op() {
+                true => Some(with_floats(w, |w| input_gradient(g, w, slope))?),
+                false => None,
+            };
+            let wants_bias = bias.is_some_and(Tensor::track_op);
+            let (dw, db) = match w.track_op() || wants_bias {
+                true => {
+                    let (dw, db) = with_floats(x, |x| weight_gradient(g, x, None, slope))?;
+                    (w.track_op().then_some(dw), wants_bias.then_some(db))
                 }
-            }
-        }
-    }
-    packed
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Lends a buffer of `len` floats with arbitrary content. Buffers are kept by thread; a thread may hold several, since
-/// waiting for other threads can start another task on it.
-fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    let result = f(&mut buffer[..len]);
-    SCRATCH.with_borrow_mut(|kept| kept.push(buffer));
-    result
-}
-
-/// `rows` output channels from packed weights over a prepared image; `out` is `[rows, out_plane]`.
-fn correlate(g: &Geometry, u: &Unrolled, packed: &[f32], image: &[f32], out: &mut [f32]) {
-    let (tile_rows, tile_columns) = simd::tile();
-    let (plane, ow) = (g.out_plane(), g.out_width());
-    let rows = out.len() / plane;
-    // Tiles of nearly equal width waste less than full ones and a remainder.
-    let tiles = u.len.div_ceil(tile_columns);
-    let width = u.len.div_ceil(tiles).next_multiple_of(16).min(tile_columns);
-    let mut tile = [0.0f32; 8 * 48];
-    for start in (0..u.len).step_by(width) {
-        let width = width.min(u.len - start);
-        let panels = packed.chunks_exact(u.offsets.starts().len() * tile_rows);
-        for (panel, out) in panels.zip(out.chunks_mut(tile_rows * plane)) {
-            let count = out.len() / plane;
-            if u.pitch == ow {
-                let out = &mut out[start..];
-                simd::correlate_tile(panel, image, &u.offsets, start, (count, width), out, plane);
-                continue;
-            }
-            simd::correlate_tile(
-                panel,
-                image,
-                &u.offsets,
-                start,
-                (count, width),
-                &mut tile,
-                tile_columns,
-            );
-            for (from, to) in tile
-                .chunks_exact(tile_columns)
-                .zip(out.chunks_exact_mut(plane))
-            {
-                unpitch(&from[..width], start, u.pitch, ow, to);
-            }
-        }
-    }
-    debug_assert_eq!(rows, out.len() / plane);
-}
-
-/// Copies what lies in output columns from a run of pitched positions.
-fn unpitch(from: &[f32], start: usize, pitch: usize, ow: usize, to: &mut [f32]) {
-    let (mut y, mut x) = (start / pitch, start % pitch);
-    let mut at = 0;
-    while at < from.len() {
-        let run = (pitch - x).min(from.len() - at);
-        let kept = run.min(ow.saturating_sub(x));
-        to[y * ow + x.min(ow)..][..kept].copy_from_slice(&from[at..at + kept]);
-        at += run;
-        (y, x) = (y + 1, 0);
+                false => (None, None),
+            };
+            Ok((dx, dw, db))
+        };
+        let (dx, dw, db) = with_floats(y, |y| with_floats(dy, |dy| slope(y, dy)))???;
+        let tensor = |values: Option<Vec<f32>>, like: &Tensor| {
+            values
+                .map(|values| Tensor::from_vec(values, like.shape(), like.device()))
+                .transpose()
+        };
+        Ok((
+            tensor(dx, x)?,
+            tensor(dw, w)?,
+            bias.map_or(Ok(None), |bias| tensor(db, bias))?,
+        ))
     }
 }
 
-/// Runs `packed` weights over every image: `[batch, outputs, out_plane]`.
-fn run(g: &Geometry, packed: &[f32], x: &[f32]) -> Vec<f32> {
+/// Runs `f` on an image as `u` wants it.
+fn prepared<R>(g: &Geometry, u: &Unrolled, image: &[f32], f: impl FnOnce(&[f32]) -> R) -> R {
+    if u.size == 0 {
+        return f(image);
+    }
+    with_scratch(u.size, |prepared| {
+        u.prepare(g, image, None, prepared);
+        f(prepared)
+    })
+}
+
+/// Runs `packed` weights over every image into `out` `[batch, outputs, out_plane]`.
+///
+/// - `keep`: as for [`Unrolled::prepare`], for the whole batch
+/// - `finish`: `(channel, sums of a row, row of the output)`
+fn run(
+    g: &Geometry,
+    packed: &Packed,
+    x: &[f32],
+    keep: Option<&[f32]>,
+    out: &mut [f32],
+    finish: impl Fn(usize, &[f32], &mut [f32]) + Sync,
+) {
     let u = Unrolled::new(g);
-    let (tile_rows, _) = simd::tile();
+    let (plane, ow) = (g.out_plane(), g.out_width());
     let threads = rayon::current_num_threads();
-    let blocks = g.outputs.div_ceil(tile_rows);
     // A batch keeps all threads busy with whole images; a single image is split by output channels.
     let group = if g.batch >= threads {
-        blocks
+        g.outputs
     } else {
-        blocks.div_ceil(threads * 2).max(1)
+        packed.group(threads * 2)
     };
-    let mut out = vec![0.0; g.batch * g.out_image()];
-    let panel = g.depth() * tile_rows;
-    let images = x.par_chunks_exact(g.image());
     out.par_chunks_exact_mut(g.out_image())
-        .zip(images)
-        .for_each(|(out, image)| {
-            let by_group = |image: &[f32], out: &mut [f32]| {
-                if group == blocks {
-                    return correlate(g, &u, packed, image, out);
-                }
-                out.par_chunks_mut(group * tile_rows * g.out_plane())
-                    .zip(packed.par_chunks(group * panel))
-                    .for_each(|(out, packed)| correlate(g, &u, packed, image, out));
+        .zip(x.par_chunks_exact(g.image()))
+        .enumerate()
+        .for_each(|(i, (out, image))| {
+            let run_group = |first: usize, image: &[f32], out: &mut [f32]| {
+                let channels = first..first + out.len() / plane;
+                correlate(&u, packed, channels, image, |c, strip: &Strip, sums| {
+                    let to = &mut out[(c - first) * plane + strip.row * ow..][..strip.rows * ow];
+                    for (to, from) in to.chunks_exact_mut(ow).zip(sums.chunks(u.pitch)) {
+                        finish(c, &from[..ow], to);
+                    }
+                });
             };
-            if u.how == Prepare::AsIs {
-                return by_group(image, out);
+            let by_group = |out: &mut [f32], image: &[f32]| {
+                if group >= g.outputs {
+                    return run_group(0, image, out);
+                }
+                out.par_chunks_mut(group * plane)
+                    .enumerate()
+                    .for_each(|(i, out)| run_group(i * group, image, out));
+            };
+            match keep {
+                Some(keep) if u.size > 0 => with_scratch(u.size, |prepared| {
+                    let keep = &keep[i * g.image()..][..g.image()];
+                    u.prepare(g, image, Some(keep), prepared);
+                    by_group(out, prepared);
+                }),
+                _ => prepared(g, &u, image, |image| by_group(out, image)),
             }
-            with_scratch(u.size, |prepared| {
-                u.prepare(g, image, prepared);
-                by_group(prepared, out);
-            });
         });
-    out
 }
 
-/// Gradient of the input: `[batch, inputs, height, width]`.
-fn input_gradient(g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f32> {
-    let (k, taps) = (g.kernel, g.kernel * g.kernel);
-    let depth = g.depth();
-    if g.stride == 1 && g.padding < k {
-        // The transpose of a convolution is a convolution with the kernel turned round.
-        let turned = Geometry {
-            inputs: g.outputs,
-            outputs: g.inputs,
-            height: g.out_height(),
-            width: g.out_width(),
-            padding: k - 1 - g.padding,
-            ..*g
-        };
-        let packed = pack(g.inputs, g.outputs * taps, |c, i| {
-            let (o, tap) = (i / taps, i % taps);
-            weight[o * depth + c * taps + (taps - 1 - tap)]
-        });
-        return run(&turned, &packed, dy);
+vectorised! {
+    fn finish(from: &[f32], bias: f32, relu: bool, to: &mut [f32]) {
+        let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+        for (to, from) in to.iter_mut().zip(from) {
+            let v = from + bias;
+            *to = if v < floor { floor } else { v };
+        }
     }
-    // Gradient of the unrolled image as a 1×1 convolution of `dy`, then back to pixels.
-    let products = Geometry {
-        inputs: g.outputs,
-        outputs: depth,
-        height: g.out_height(),
-        width: g.out_width(),
-        kernel: 1,
-        stride: 1,
-        padding: 0,
-        ..*g
-    };
-    let packed = pack(depth, g.outputs, |row, o| weight[o * depth + row]);
-    let u = Unrolled::new(&products);
-    let mut dx = vec![0.0; g.batch * g.image()];
-    dx.par_chunks_exact_mut(g.image())
-        .zip(dy.par_chunks_exact(g.out_image()))
-        .for_each(|(dx, dy)| {
-            with_scratch(products.out_image(), |rows| {
-                correlate(&products, &u, &packed, dy, rows);
-                roll(g, rows, dx);
-            });
-        });
-    dx
+}
+
+/// The largest of each 2×2 square of sums plus bias, at least 0, and which corner it was.
+fn pool(sums: &[f32], pitch: usize, bias: f32, y: &mut [f32], at: &mut [u8], ow: usize) {
+    let rows = y.chunks_exact_mut(ow).zip(at.chunks_exact_mut(ow));
+    for ((y, at), sums) in rows.zip(sums.chunks(2 * pitch)) {
+        let (top, bottom) = sums.split_at(pitch);
+        pool_row(top, bottom, bias, y, at);
+    }
+}
+
+vectorised! {
+    fn pool_row(top: &[f32], bottom: &[f32], bias: f32, y: &mut [f32], at: &mut [u8]) {
+        let pairs = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
+        for ((y, at), (&[a, b], &[c, d])) in y.iter_mut().zip(at).zip(pairs) {
+            let (mut most, mut corner) = (a, 0);
+            if b > most { (most, corner) = (b, 1); }
+            if c > most { (most, corner) = (c, 2); }
+            if d > most { (most, corner) = (d, 3); }
+            let v = most + bias;
+            *y = if v < 0.0 { 0.0 } else { v };
+            *at = corner as u8;
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! Sizes of a convolution, and the rows of its unrolled image.
+//! Sizes of a convolution, and where the rows of its unrolled image lie in a padded one.
 
 use std::ops::Range;
 
-use crate::kernels::simd::Offsets;
+use crate::kernels::simd::{Offsets, vectorised};
 
 /// Sizes of one convolution.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,154 +27,190 @@ impl Geometry {
     pub(super) fn out_plane(&self) -> usize {
         self.out_height() * self.out_width()
     }
+    pub(super) fn plane(&self) -> usize {
+        self.height * self.width
+    }
     /// Products that one output sums.
     pub(super) fn depth(&self) -> usize {
         self.inputs * self.kernel * self.kernel
     }
     pub(super) fn image(&self) -> usize {
-        self.inputs * self.height * self.width
+        self.inputs * self.plane()
     }
     pub(super) fn out_image(&self) -> usize {
         self.outputs * self.out_plane()
     }
 }
 
-/// How the rows of the unrolled image are found.
+/// How the rows of the unrolled image are found: with stride 1 each is the padded image, shifted; with a larger stride
+/// the padded image is first dealt out to `stride²` phases, and each row is one phase, shifted.
 pub(super) struct Unrolled {
     /// Start of each row.
     pub(super) offsets: Offsets,
     /// Positions from one output row to the next.
     pub(super) pitch: usize,
-    /// Positions of a row that are computed.
-    pub(super) len: usize,
-    /// Floats of one prepared image.
+    /// Output rows and columns.
+    pub(super) grid: (usize, usize),
+    /// Floats of one prepared image; 0 if the image serves as it is.
     pub(super) size: usize,
-    pub(super) how: Prepare,
+    /// Rows of a phase.
+    rows: usize,
+    /// Phases of an axis that a kernel touches.
+    phases: usize,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Prepare {
-    /// The image as it is: a 1×1 kernel.
-    AsIs,
-    /// Zeros around it.
-    Pad,
-    /// One row for each product.
-    Unroll,
+/// Some whole output rows.
+pub(super) struct Strip {
+    /// The first of the rows.
+    pub(super) row: usize,
+    pub(super) rows: usize,
+    /// Its first position.
+    pub(super) start: usize,
+    /// Positions up to the end of the last row's last column.
+    pub(super) len: usize,
 }
 
 impl Unrolled {
     pub(super) fn new(g: &Geometry) -> Self {
-        let plain = |rows: usize, plane: usize| (0..rows).map(|i| i * plane).collect::<Vec<_>>();
-        let (offsets, pitch, len, size, how) = if g.stride != 1 {
-            let plane = g.out_plane();
-            let offsets = plain(g.depth(), plane);
-            (
-                offsets,
-                g.out_width(),
-                plane,
-                g.depth() * plane,
-                Prepare::Unroll,
-            )
-        } else if g.kernel == 1 && g.padding == 0 {
-            let plane = g.height * g.width;
-            (
-                plain(g.inputs, plane),
-                g.width,
-                plane,
-                g.image(),
-                Prepare::AsIs,
-            )
-        } else {
-            let (rows, pitch) = (g.height + 2 * g.padding, g.width + 2 * g.padding);
-            let mut offsets = Vec::with_capacity(g.depth());
-            for c in 0..g.inputs {
-                for ky in 0..g.kernel {
-                    offsets.extend((0..g.kernel).map(|kx| (c * rows + ky) * pitch + kx));
+        let grid = (g.out_height(), g.out_width());
+        if g.kernel == 1 && g.padding == 0 && g.stride == 1 {
+            let plane = g.plane();
+            return Self {
+                offsets: Offsets::new((0..g.inputs).map(|i| i * plane).collect()),
+                pitch: g.width,
+                grid,
+                size: 0,
+                rows: g.height,
+                phases: 1,
+            };
+        }
+        let (s, phases) = (g.stride, g.stride.min(g.kernel));
+        let reach = (g.kernel - 1) / s;
+        let (rows, pitch) = (grid.0 + reach, grid.1 + reach);
+        let mut offsets = Vec::with_capacity(g.depth());
+        for c in 0..g.inputs {
+            for ky in 0..g.kernel {
+                for kx in 0..g.kernel {
+                    let phase = (c * phases + ky % s) * phases + kx % s;
+                    offsets.push((phase * rows + ky / s) * pitch + kx / s);
                 }
             }
-            let len = (g.out_height() - 1) * pitch + g.out_width();
-            (offsets, pitch, len, g.inputs * rows * pitch, Prepare::Pad)
-        };
+        }
         Self {
             offsets: Offsets::new(offsets),
             pitch,
-            len,
-            size,
-            how,
+            grid,
+            size: g.inputs * phases * phases * rows * pitch,
+            rows,
+            phases,
         }
+    }
+
+    /// An arrangement whose rows start at `offsets` in an image that somebody else prepares.
+    pub(super) fn at(offsets: Vec<usize>, pitch: usize, grid: (usize, usize)) -> Self {
+        Self {
+            offsets: Offsets::new(offsets),
+            pitch,
+            grid,
+            size: 0,
+            rows: 0,
+            phases: 1,
+        }
+    }
+
+    /// Positions up to the end of the last output row.
+    pub(super) fn len(&self) -> usize {
+        (self.grid.0 - 1) * self.pitch + self.grid.1
+    }
+
+    /// Output rows in pairs or more, so that a strip of a few channels stays in the nearest cache.
+    pub(super) fn strips(&self) -> impl Iterator<Item = Strip> + '_ {
+        let rows = (512 / self.pitch).max(2) & !1;
+        (0..self.grid.0).step_by(rows).map(move |row| {
+            let rows = rows.min(self.grid.0 - row);
+            Strip {
+                row,
+                rows,
+                start: row * self.pitch,
+                len: (rows - 1) * self.pitch + self.grid.1,
+            }
+        })
     }
 
     /// Writes a prepared image into `out`, which has `size` floats.
-    pub(super) fn prepare(&self, g: &Geometry, image: &[f32], out: &mut [f32]) {
-        match self.how {
-            Prepare::AsIs => out.copy_from_slice(image),
-            Prepare::Pad => pad(g, image, out),
-            Prepare::Unroll => unroll(g, image, out),
-        }
-    }
-}
-
-fn pad(g: &Geometry, image: &[f32], out: &mut [f32]) {
-    let (p, w) = (g.padding, g.width);
-    let pitch = w + 2 * p;
-    let planes = image.chunks_exact(g.height * w);
-    for (plane, out) in planes.zip(out.chunks_exact_mut((g.height + 2 * p) * pitch)) {
-        out[..p * pitch].fill(0.0);
-        out[(p + g.height) * pitch..].fill(0.0);
-        let rows = out[p * pitch..].chunks_exact_mut(pitch);
-        for (row, out) in plane.chunks_exact(w).zip(rows) {
-            out[..p].fill(0.0);
-            out[p..p + w].copy_from_slice(row);
-            out[p + w..].fill(0.0);
-        }
-    }
-}
-
-/// The output positions whose tap `k` lies inside the image.
-fn inside(g: &Geometry, k: usize, size: usize, out_size: usize) -> Range<usize> {
-    let first = g.padding.saturating_sub(k).div_ceil(g.stride);
-    let last = (size + g.padding).saturating_sub(k).div_ceil(g.stride);
-    first.min(out_size)..last.clamp(first.min(out_size), out_size)
-}
-
-fn unroll(g: &Geometry, image: &[f32], out: &mut [f32]) {
-    let (oh, ow) = (g.out_height(), g.out_width());
-    let mut rows = out.chunks_exact_mut(oh * ow);
-    for plane in image.chunks_exact(g.height * g.width) {
-        for ky in 0..g.kernel {
-            let ys = inside(g, ky, g.height, oh);
-            for kx in 0..g.kernel {
-                let xs = inside(g, kx, g.width, ow);
-                let row = rows.next().expect("there is a row for each product");
-                row.fill(0.0);
-                for y in ys.clone() {
-                    let from = (y * g.stride + ky - g.padding) * g.width;
-                    for x in xs.clone() {
-                        row[y * ow + x] = plane[from + x * g.stride + kx - g.padding];
+    ///
+    /// - `keep`: if given, a pixel counts only where this is positive
+    pub(super) fn prepare(
+        &self,
+        g: &Geometry,
+        image: &[f32],
+        keep: Option<&[f32]>,
+        out: &mut [f32],
+    ) {
+        let (s, p) = (g.stride, g.padding);
+        let mut planes = out.chunks_exact_mut(self.rows * self.pitch);
+        for c in 0..g.inputs {
+            let plane = &image[c * g.plane()..][..g.plane()];
+            let keep = keep.map(|keep| &keep[c * g.plane()..][..g.plane()]);
+            for (a, b) in (0..self.phases).flat_map(|a| (0..self.phases).map(move |b| (a, b))) {
+                let out = planes.next().expect("there is a plane for each phase");
+                let xs = inside(p, b, s, g.width, self.pitch);
+                for (i, out) in out.chunks_exact_mut(self.pitch).enumerate() {
+                    let Some(y) = (s * i + a).checked_sub(p).filter(|y| *y < g.height) else {
+                        out.fill(0.0);
+                        continue;
+                    };
+                    out[..xs.start].fill(0.0);
+                    out[xs.end..].fill(0.0);
+                    if xs.is_empty() {
+                        continue;
                     }
+                    let first = y * g.width + s * xs.start + b - p;
+                    let span = first..y * g.width + (s * (xs.end - 1) + b - p) + 1;
+                    let keep = keep.map(|keep| &keep[span.clone()]);
+                    take(&plane[span], keep, s, &mut out[xs.clone()]);
                 }
             }
         }
     }
 }
 
-/// The transpose of [`unroll`]: adds each product's gradient to the pixel that it came from.
-pub(super) fn roll(g: &Geometry, rows: &[f32], image: &mut [f32]) {
-    let (oh, ow) = (g.out_height(), g.out_width());
-    let mut rows = rows.chunks_exact(oh * ow);
-    for plane in image.chunks_exact_mut(g.height * g.width) {
-        for ky in 0..g.kernel {
-            let ys = inside(g, ky, g.height, oh);
-            for kx in 0..g.kernel {
-                let xs = inside(g, kx, g.width, ow);
-                let row = rows.next().expect("there is a row for each product");
-                for y in ys.clone() {
-                    let to = (y * g.stride + ky - g.padding) * g.width;
-                    for x in xs.clone() {
-                        plane[to + x * g.stride + kx - g.padding] += row[y * ow + x];
+/// The columns of a phase that lie inside the image.
+fn inside(
+    padding: usize,
+    phase: usize,
+    stride: usize,
+    width: usize,
+    columns: usize,
+) -> Range<usize> {
+    let first = padding.saturating_sub(phase).div_ceil(stride).min(columns);
+    let last = (width + padding).saturating_sub(phase).div_ceil(stride);
+    first..last.clamp(first, columns)
+}
+
+vectorised! {
+    /// Every `stride`-th value, or zero where `keep` is not positive.
+    fn take(from: &[f32], keep: Option<&[f32]>, stride: usize, to: &mut [f32]) {
+        let Some(keep) = keep else {
+            match stride {
+                1 => to.copy_from_slice(from),
+                2 => {
+                    let (last, most) = to.split_last_mut().expect("a run is not empty");
+                    let pairs = from.as_chunks::<2>().0;
+                    for (to, pair) in most.iter_mut().zip(pairs) {
+                        *to = pair[0];
                     }
+                    *last = from[from.len() - 1];
                 }
+                _ => to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, v)| *to = *v),
             }
+            return;
+        };
+        for (to, (v, keep)) in to
+            .iter_mut()
+            .zip(from.iter().step_by(stride).zip(keep.iter().step_by(stride)))
+        {
+            *to = if *keep > 0.0 { *v } else { 0.0 };
         }
     }
 }

@@ -4,124 +4,196 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::unrolled::{Geometry, Prepare, Unrolled};
-use super::with_scratch;
-use crate::kernels::simd::{self, Rows};
+use super::packed::with_scratch;
+use super::slope::Slope;
+use super::unrolled::{Geometry, Unrolled};
+use crate::kernels::math::sum1;
+use crate::kernels::simd::{self, Rows, vectorised};
 
-/// Gradient of the weight: `[outputs, depth]`.
-pub(super) fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
+/// Floats of output gradients that are laid out at once.
+const AT_ONCE: usize = 128 * 1024;
+
+/// Gradient of the weight `[outputs, depth]` and of the bias `[outputs]`.
+///
+/// - `keep`: if given, a pixel of `x` counts only where this is positive
+pub(super) fn weight_gradient(
+    g: &Geometry,
+    x: &[f32],
+    keep: Option<&[f32]>,
+    slope: Slope<'_>,
+) -> (Vec<f32>, Vec<f32>) {
     let u = Unrolled::new(g);
     let threads = rayon::current_num_threads();
-    let size = g.outputs * g.depth();
+    let part = Part {
+        g,
+        u: &u,
+        x,
+        keep,
+        slope,
+    };
+    let mut sums = Sums::new(g, g.outputs);
     if g.batch < threads {
         let (tile_rows, _) = simd::dots_tile(u.offsets.starts().len());
         let rows = g.outputs.div_ceil(threads).next_multiple_of(tile_rows);
-        let mut dw = vec![0.0; size];
-        dw.par_chunks_mut(rows * g.depth())
+        let weights = sums.weight.par_chunks_mut(rows * g.depth());
+        weights
+            .zip(sums.bias.par_chunks_mut(rows))
             .enumerate()
-            .for_each(|(i, dw)| {
-                add_weight_gradient(g, &u, x, dy, 0..g.batch, i * rows, dw);
-            });
-        return dw;
+            .for_each(|(i, (weight, bias))| part.add(0..g.batch, i * rows, weight, bias));
+        return (sums.weight, sums.bias);
     }
     // Each thread sums its share of the batch.
     let share = g.batch.div_ceil(threads);
-    let shares: Vec<Vec<f32>> = (0..g.batch.div_ceil(share))
+    let shares: Vec<Sums> = (0..g.batch.div_ceil(share))
         .into_par_iter()
         .map(|i| {
-            let mut dw = vec![0.0; size];
-            add_weight_gradient(
-                g,
-                &u,
-                x,
-                dy,
-                i * share..((i + 1) * share).min(g.batch),
-                0,
-                &mut dw,
-            );
-            dw
+            let mut sums = Sums::new(g, g.outputs);
+            let images = i * share..((i + 1) * share).min(g.batch);
+            part.add(images, 0, &mut sums.weight, &mut sums.bias);
+            sums
         })
         .collect();
-    let mut shares = shares.into_iter();
-    let mut total = shares.next().unwrap_or_default();
     for share in shares {
-        for (sum, value) in total.iter_mut().zip(&share) {
-            *sum += value;
-        }
+        let add = |to: &mut [f32], from: &[f32]| {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+        };
+        add(&mut sums.weight, &share.weight);
+        add(&mut sums.bias, &share.bias);
     }
-    total
+    (sums.weight, sums.bias)
 }
 
-/// Adds the weight gradient of some images and of the output channels from `first` on, as many as `dw` holds.
-fn add_weight_gradient(
-    g: &Geometry,
-    u: &Unrolled,
-    x: &[f32],
-    dy: &[f32],
-    images: Range<usize>,
-    first: usize,
-    dw: &mut [f32],
-) {
-    let depth = g.depth();
-    let rows = dw.len() / depth;
-    // One row of dy on the pitch of the prepared image; the last output row needs no filling up.
-    let (plane, ow, row) = (g.out_plane(), g.out_width(), u.len);
-    let pitched = u.pitch != ow;
-    // Enough images at once that the sums at the end of `dots` cost little, few enough to stay in cache.
-    let floats = u.size + rows * row;
-    let group = (1024usize.div_ceil(u.len))
-        .min((256 * 1024 / floats).max(1))
-        .min(images.len().max(1));
-    let x_size = if u.how == Prepare::AsIs { 0 } else { u.size };
-    let y_size = if pitched { rows * row } else { 0 };
-    with_scratch(group * (x_size + y_size), |scratch| {
-        let (prepared, filled) = scratch.split_at_mut(group * x_size);
-        let mut next = images.start;
-        while next < images.end {
-            let count = group.min(images.end - next);
-            for i in 0..count {
-                if u.how != Prepare::AsIs {
-                    let image = &x[(next + i) * g.image()..][..g.image()];
-                    u.prepare(g, image, &mut prepared[i * u.size..][..u.size]);
-                }
-                if pitched {
-                    let from = &dy[(next + i) * g.out_image() + first * plane..][..rows * plane];
-                    let to = &mut filled[i * y_size..][..y_size];
-                    for (from, to) in from.chunks_exact(plane).zip(to.chunks_exact_mut(row)) {
-                        for (from, to) in from.chunks_exact(ow).zip(to.chunks_mut(u.pitch)) {
-                            to[..ow].copy_from_slice(from);
-                            to[ow..].fill(0.0);
-                        }
+struct Sums {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Sums {
+    fn new(g: &Geometry, rows: usize) -> Self {
+        Self {
+            weight: vec![0.0; rows * g.depth()],
+            bias: vec![0.0; rows],
+        }
+    }
+}
+
+/// What a weight gradient is computed from.
+struct Part<'a> {
+    g: &'a Geometry,
+    u: &'a Unrolled,
+    x: &'a [f32],
+    keep: Option<&'a [f32]>,
+    slope: Slope<'a>,
+}
+
+impl Part<'_> {
+    /// Adds the gradients of some images and of the output channels from `first` on, as many as `bias` holds.
+    fn add(&self, images: Range<usize>, first: usize, weight: &mut [f32], bias: &mut [f32]) {
+        let (g, u) = (self.g, self.u);
+        // Enough images at once that the sums at the end of `dots` cost little, few enough to stay in cache.
+        let floats = u.size + bias.len() * u.len();
+        let group = 1024usize
+            .div_ceil(u.len())
+            .min((256 * 1024 / floats).max(1))
+            .min(images.len().max(1));
+        with_scratch(group * u.size, |columns| {
+            for next in images.clone().step_by(group) {
+                let some = next..(next + group).min(images.end);
+                if u.size > 0 {
+                    for (out, i) in columns.chunks_exact_mut(u.size).zip(some.clone()) {
+                        let span = i * g.image()..(i + 1) * g.image();
+                        let keep = self.keep.map(|keep| &keep[span.clone()]);
+                        u.prepare(g, &self.x[span], keep, out);
                     }
+                    add_products(
+                        g,
+                        u,
+                        (columns, u.size),
+                        self.slope,
+                        some,
+                        first,
+                        weight,
+                        bias,
+                    );
+                } else {
+                    let from = &self.x[next * g.image()..];
+                    add_products(
+                        g,
+                        u,
+                        (from, g.image()),
+                        self.slope,
+                        some,
+                        first,
+                        weight,
+                        bias,
+                    );
                 }
             }
-            let (columns, x_image) = match u.how {
-                Prepare::AsIs => (&x[next * g.image()..], g.image()),
-                _ => (&*prepared, u.size),
-            };
-            let y = if pitched {
-                (&*filled, 0, row, y_size)
-            } else {
-                (
-                    dy,
-                    next * g.out_image() + first * plane,
-                    plane,
-                    g.out_image(),
-                )
-            };
-            add_dots(u, y, rows, columns, x_image, count, depth, dw);
-            next += count;
+        });
+    }
+}
+
+/// Adds the products of some images' output gradients with their columns.
+///
+/// - `columns`: prepared images, and floats from one to the next
+#[allow(clippy::too_many_arguments)]
+pub(super) fn add_products(
+    g: &Geometry,
+    u: &Unrolled,
+    columns: (&[f32], usize),
+    slope: Slope<'_>,
+    images: Range<usize>,
+    first: usize,
+    weight: &mut [f32],
+    bias: &mut [f32],
+) {
+    let (depth, len, plane) = (g.depth(), u.len(), g.out_plane());
+    if let (Some(dy), true) = (slope.plain(), u.pitch == g.out_width()) {
+        let rows = bias.len();
+        let start = images.start * g.out_image() + first * plane;
+        let y = (dy, start, plane, g.out_image());
+        for i in 0..images.len() {
+            let dy = &dy[start + i * g.out_image()..][..rows * plane];
+            add_sums(dy, plane, bias);
+        }
+        return add_dots(u, y, rows, columns, images.len(), depth, weight);
+    }
+    // Rows of the gradient on the pitch of the prepared image; the last output row needs no filling up.
+    let (tile_rows, _) = simd::dots_tile(u.offsets.starts().len());
+    let step = (AT_ONCE / (len * images.len()) / tile_rows).max(1) * tile_rows;
+    let (ow, most) = (g.out_width(), step.min(bias.len()));
+    let parts = weight.chunks_mut(step * depth).zip(bias.chunks_mut(step));
+    with_scratch(most * len * images.len(), |filled| {
+        for (part, (weight, bias)) in parts.enumerate() {
+            let (rows, image) = (bias.len(), bias.len() * len);
+            for (image, filled) in images.clone().zip(filled.chunks_exact_mut(image)) {
+                for (i, to) in filled.chunks_exact_mut(len).enumerate() {
+                    let channel = first + part * step + i;
+                    slope.write(g, image * g.outputs + channel, to, u.pitch);
+                    to.chunks_mut(u.pitch).for_each(|row| row[ow..].fill(0.0));
+                }
+                add_sums(filled, len, bias);
+            }
+            let y = (&*filled, 0, len, image);
+            add_dots(u, y, rows, columns, images.len(), depth, weight);
         }
     });
 }
 
-#[allow(clippy::too_many_arguments)]
+vectorised! {
+    /// Adds the sum of each row to `sums`.
+    fn add_sums(rows: &[f32], len: usize, sums: &mut [f32]) {
+        for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(len)) {
+            *sum += row.chunks(512).map(|part| sum1(part, |v| v)).sum::<f32>();
+        }
+    }
+}
+
 fn add_dots(
     u: &Unrolled,
     (data, first, stride, image): (&[f32], usize, usize, usize),
     rows: usize,
-    columns: &[f32],
-    x_image: usize,
+    (columns, x_image): (&[f32], usize),
     images: usize,
     depth: usize,
     dw: &mut [f32],
@@ -143,7 +215,7 @@ fn add_dots(
                 columns,
                 offsets,
                 x_image,
-                (u.len, images),
+                (u.len(), images),
                 out,
                 depth,
             );

@@ -21,21 +21,25 @@ impl Offsets {
     }
 }
 
-/// Rows and columns of the tile that [`correlate_tile`] computes at once.
-pub(crate) fn tile() -> (usize, usize) {
-    match isa() {
-        Isa::V4 => (8, 48),
-        Isa::V3 => (4, 24),
-        Isa::Portable => (4, 8),
+/// Rows and columns of the tile that [`correlate_tile`] computes at once, for packed weights of `rows` rows.
+pub(crate) fn tile(rows: usize) -> (usize, usize) {
+    match (isa(), rows) {
+        (Isa::V4, 1) => (1, 128),
+        (Isa::V4, _) => (8, 48),
+        (Isa::V3, 1) => (1, 64),
+        (Isa::V3, _) => (4, 24),
+        (Isa::Portable, _) => (4, 8),
     }
 }
 
 /// One tile of `packed · x`, where row `k` of `x` starts at `offsets[k]` and is read from `start`.
 ///
+/// - `tile`: what [`tile`] said
 /// - `packed`: `[rows of x, tile rows]`
-/// - `out`: `rows` rows of `width` floats, `out_row` apart; `rows` and `width` at most [`tile`]
+/// - `out`: `rows` rows of `width` floats, `out_row` apart; `rows` and `width` at most the tile's
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn correlate_tile(
+    (tile_rows, tile_columns): (usize, usize),
     packed: &[f32],
     x: &[f32],
     offsets: &Offsets,
@@ -44,9 +48,9 @@ pub(crate) fn correlate_tile(
     out: &mut [f32],
     out_row: usize,
 ) {
-    let (tile_rows, tile_columns) = tile();
     let (offsets, reach) = (offsets.starts.as_slice(), offsets.reach);
     assert!(rows <= tile_rows && width <= tile_columns && rows > 0);
+    debug_assert!((tile_rows, tile_columns) == tile(tile_rows));
     assert!(packed.len() >= offsets.len() * tile_rows && reach + start + width <= x.len());
     assert!((rows - 1) * out_row + width <= out.len());
     let (a, x, c) = (packed.as_ptr(), x[start..].as_ptr(), out.as_mut_ptr());
@@ -54,6 +58,10 @@ pub(crate) fn correlate_tile(
     // `width` are masked.
     unsafe {
         match isa() {
+            #[cfg(target_arch = "x86_64")]
+            Isa::V4 if tile_rows == 1 => row_v4(a, x, offsets, width, c),
+            #[cfg(target_arch = "x86_64")]
+            Isa::V3 if tile_rows == 1 => row_v3(a, x, offsets, width, c),
             #[cfg(target_arch = "x86_64")]
             Isa::V4 if width > 32 => correlate_v4::<3>(a, x, offsets, rows, width, c, out_row),
             #[cfg(target_arch = "x86_64")]
@@ -93,6 +101,18 @@ unsafe fn correlate_v3(
     out_row: usize,
 ) {
     unsafe { correlate::<std::arch::x86_64::__m256, 4, 3>(a, x, offsets, rows, width, c, out_row) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn row_v4(a: *const f32, x: *const f32, offsets: &[usize], width: usize, c: *mut f32) {
+    unsafe { correlate::<std::arch::x86_64::__m512, 1, 8>(a, x, offsets, 1, width, c, 0) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn row_v3(a: *const f32, x: *const f32, offsets: &[usize], width: usize, c: *mut f32) {
+    unsafe { correlate::<std::arch::x86_64::__m256, 1, 8>(a, x, offsets, 1, width, c, 0) }
 }
 
 #[inline(always)]
