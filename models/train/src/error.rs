@@ -13,6 +13,16 @@ pub enum TrainError {
     /// Data that a loss, metric or split cannot use: empty, of unequal lengths, or with one class alone.
     #[error("unusable data: {0}")]
     Data(String),
+    /// A record of a question file that cannot be used.
+    #[error("{}, record {record}: {reason}", path.display())]
+    Question {
+        /// The question file.
+        path: PathBuf,
+        /// The record's number, counted from 1; 0 for the file as a whole.
+        record: usize,
+        /// What is wrong with which field, and what to do.
+        reason: String,
+    },
     /// A plan whose numbers cannot work together.
     #[error("unusable plan: {0}")]
     Plan(String),

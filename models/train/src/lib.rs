@@ -4,15 +4,20 @@
 //! trainable set is whatever `Weights::train_where` marked, [`optim::Schedule`] gives the rate, and [`metrics`] judge.
 
 pub mod answers;
+mod best;
 pub mod calibration;
 pub mod checkpoint;
 pub mod contrastive;
+pub mod curves;
 pub mod data;
 mod error;
+mod log;
 pub mod losses;
 pub mod metrics;
 pub mod optim;
 pub mod run;
 pub mod split;
+pub mod vqa;
 
+pub use best::Best;
 pub use error::{Result, TrainError};

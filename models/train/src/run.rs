@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,8 +9,11 @@ use candle_core::Tensor;
 use lucency_nn::{Interrupt, Progress, Weights};
 use serde::{Deserialize, Serialize};
 
+use crate::best::Best;
 use crate::checkpoint::{self, Checkpoint, Contents, State};
-use crate::optim::{AdamW, AdamWConfig, Ema, Schedule, clip_scale, gradient_norm};
+use crate::curves;
+use crate::log::{Log, LogLine};
+use crate::optim::{AdamW, AdamWConfig, Ema, Optimiser, Schedule, clip_scale, gradient_norm};
 use crate::{Result, TrainError};
 
 /// The numbers of a run.
@@ -77,27 +79,69 @@ pub struct Outcome {
     pub figures: BTreeMap<String, f64>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct LogLine {
-    step: u64,
-    loss: f64,
-    parts: BTreeMap<String, f64>,
-    rate: f64,
-    gradient_norm: f64,
-    samples_per_s: f64,
-    elapsed_s: f64,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    figures: BTreeMap<String, f64>,
+/// The numbers of a walk that do not depend on the optimiser.
+pub struct Course<'a> {
+    /// Seed of batches and augmentations.
+    pub seed: u64,
+    /// Steps of the whole run.
+    pub total: u64,
+    /// Learning rate of a step counted from 0.
+    pub rate: &'a dyn Fn(u64) -> f64,
+    /// Largest global gradient norm.
+    pub clip_norm: f64,
+    /// Decay of the averaged weights per step; 0 for the last weights themselves.
+    pub ema_decay: f64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Steps between evaluations; 0 for none but the last.
+    pub evaluate_every: u64,
+    /// Steps between log lines.
+    pub log_every: u64,
+    /// The validation figure that decides which weights are kept as the best; the larger the better.
+    pub select: Option<&'a str>,
+}
+
+/// Trains with AdamW and a cosine schedule; see [`train_with`].
+pub fn train(
+    plan: &Plan,
+    weights: &Weights,
+    objective: &mut dyn Objective,
+    run: &Path,
+    stop: &Interrupt,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Outcome> {
+    let course = Course {
+        seed: plan.seed,
+        total: plan.schedule.total,
+        rate: &|step| plan.schedule.rate(step),
+        clip_norm: plan.clip_norm,
+        ema_decay: plan.ema_decay,
+        checkpoint_every: plan.checkpoint_every,
+        evaluate_every: plan.evaluate_every,
+        log_every: plan.log_every,
+        select: None,
+    };
+    let mut optimiser = AdamW::new(plan.optimiser);
+    train_with(
+        &course,
+        &mut optimiser,
+        weights,
+        objective,
+        run,
+        stop,
+        report,
+    )
 }
 
 /// Trains the trainable tensors of `weights` until the schedule's end, going on from the run folder's checkpoint if it has one.
 ///
 /// - `weights`: what the objective's model was built from: the checkpoint's weights when there is a checkpoint
-/// - `run`: folder of the log (`log.jsonl`) and the checkpoint
+/// - `run`: folder of the log (`log.jsonl`), its curves, the checkpoint and the best weights
 ///
 /// Errors if the loss or the gradient stops being finite, or a checkpoint belongs to another seed.
-pub fn train(
-    plan: &Plan,
+pub fn train_with(
+    plan: &Course<'_>,
+    optimiser: &mut dyn Optimiser,
     weights: &Weights,
     objective: &mut dyn Objective,
     run: &Path,
@@ -109,7 +153,6 @@ pub fn train(
     if vars.is_empty() {
         return Err(TrainError::Plan("no tensor is trainable".into()));
     }
-    let mut optimiser = AdamW::new(plan.optimiser);
     let mut ema = Ema::new(plan.ema_decay);
     let mut done = 0u64;
     let mut before_s = 0.0;
@@ -132,9 +175,10 @@ pub fn train(
         )?;
     }
     let mut log = Log::open(&run.join("log.jsonl"), done)?;
+    let mut best = plan.select.map(|name| Best::of(run, name)).transpose()?;
     let started = Instant::now();
     let start_step = done;
-    let total = plan.schedule.total;
+    let total = plan.total;
     let mut outcome = Outcome {
         ending: Ending::Finished,
         steps: done,
@@ -163,7 +207,7 @@ pub fn train(
                 what: "gradient norm",
             });
         }
-        let rate = plan.schedule.rate(done);
+        let rate = (plan.rate)(done);
         optimiser.step(&vars, &grads, rate, clip_scale(norm, plan.clip_norm))?;
         drop(grads);
         ema.update(&weights.tensors())?;
@@ -174,7 +218,11 @@ pub fn train(
         let evaluates =
             last || (plan.evaluate_every > 0 && done.is_multiple_of(plan.evaluate_every));
         if evaluates {
-            outcome.figures = objective.evaluate(&ema.tensors(&weights.tensors())?)?;
+            let averaged = ema.tensors(&weights.tensors())?;
+            outcome.figures = objective.evaluate(&averaged)?;
+            if let Some(best) = &mut best {
+                best.offer(done, &outcome.figures, averaged)?;
+            }
         }
         if last || evaluates || done.is_multiple_of(plan.log_every.max(1)) {
             let seconds = window.0.elapsed().as_secs_f64();
@@ -198,6 +246,9 @@ pub fn train(
                 },
             };
             log.append(&line)?;
+            if evaluates {
+                curves::write(run)?;
+            }
             let left = (total - done) as f64 * elapsed / (done - start_step) as f64;
             report(Progress {
                 stage: "training".into(),
@@ -213,7 +264,7 @@ pub fn train(
                 run,
                 plan,
                 weights,
-                &optimiser,
+                optimiser,
                 &ema,
                 done,
                 before_s + started.elapsed().as_secs_f64(),
@@ -225,7 +276,7 @@ pub fn train(
         run,
         plan,
         weights,
-        &optimiser,
+        optimiser,
         &ema,
         done,
         before_s + started.elapsed().as_secs_f64(),
@@ -248,9 +299,9 @@ fn message(line: &LogLine) -> String {
 #[allow(clippy::too_many_arguments)] // the parts of one state, used once
 fn save(
     run: &Path,
-    plan: &Plan,
+    plan: &Course<'_>,
     weights: &Weights,
-    optimiser: &AdamW,
+    optimiser: &dyn Optimiser,
     ema: &Ema,
     step: u64,
     elapsed_s: f64,
@@ -271,41 +322,4 @@ fn save(
             },
         },
     )
-}
-
-/// The log, one JSON object a line.
-struct Log {
-    file: fs::File,
-    path: std::path::PathBuf,
-}
-
-impl Log {
-    /// Opens the log and drops lines of steps after `done`, which will be walked again.
-    fn open(path: &Path, done: u64) -> Result<Self> {
-        let io = |e| TrainError::io(path, e);
-        let mut kept = String::new();
-        if path.is_file() {
-            for line in fs::read_to_string(path).map_err(io)?.lines() {
-                let step = serde_json::from_str::<LogLine>(line).map(|l| l.step);
-                if step.is_ok_and(|s| s <= done) {
-                    kept.push_str(line);
-                    kept.push('\n');
-                }
-            }
-        }
-        let mut file = fs::File::create(path).map_err(io)?;
-        file.write_all(kept.as_bytes()).map_err(io)?;
-        Ok(Self {
-            file,
-            path: path.to_path_buf(),
-        })
-    }
-
-    fn append(&mut self, line: &LogLine) -> Result<()> {
-        let mut text = serde_json::to_string(line).map_err(|e| TrainError::json(&self.path, e))?;
-        text.push('\n');
-        self.file
-            .write_all(text.as_bytes())
-            .map_err(|e| TrainError::io(&self.path, e))
-    }
 }

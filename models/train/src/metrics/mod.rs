@@ -6,6 +6,7 @@ mod confusion;
 mod ece;
 mod probability;
 mod retrieval;
+mod risk;
 pub mod vqa;
 
 pub use auroc::{auroc, auroc_micro, macro_auroc, multiclass_auroc_ovo, multiclass_auroc_ovr};
@@ -16,6 +17,7 @@ pub use confusion::{
 pub use ece::{EceBin, ece, ece_binary, ece_bins};
 pub use probability::{brier_binary, brier_multiclass, log_loss_binary};
 pub use retrieval::{median_rank, ranks, recall_at_k};
+pub use risk::{area_under_risk, risk_coverage};
 
 use crate::{Result, TrainError};
 

@@ -121,7 +121,7 @@ fn strip_punctuation(text: &str) -> String {
 }
 
 /// Digits for the number words up to ten.
-fn number_word(word: &str) -> &str {
+pub(crate) fn number_word(word: &str) -> &str {
     match word {
         "none" | "zero" => "0",
         "one" => "1",
@@ -139,7 +139,7 @@ fn number_word(word: &str) -> &str {
 }
 
 /// Apostrophes for the contractions that are not words of their own without them.
-fn contraction(word: &str) -> &str {
+pub(crate) fn contraction(word: &str) -> &str {
     match word {
         "arent" => "aren't",
         "cant" => "can't",

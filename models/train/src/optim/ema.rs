@@ -17,7 +17,7 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// An empty average with the given decay per step.
+    /// An empty average with the given decay per step; 0 gives the last weights themselves, at no cost.
     pub fn new(decay: f64) -> Self {
         Self {
             decay,
@@ -31,6 +31,9 @@ impl Ema {
     /// - `tensors`: float tensors by key; others are skipped
     pub fn update(&mut self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         self.steps += 1;
+        if self.decay == 0.0 {
+            return Ok(());
+        }
         let t = self.steps as f64;
         let decay = self.decay.min((1.0 + t) / (10.0 + t)) as f32;
         for (name, tensor) in tensors {
@@ -78,7 +81,7 @@ impl Ema {
         self.steps = steps;
         self.values.clear();
         for (name, tensor) in tensors {
-            if tensor.dtype().is_float() {
+            if tensor.dtype().is_float() && self.decay > 0.0 {
                 let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
                 self.values.insert(name.clone(), values);
             }
