@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MemoryConfig;
+
 /// The shape of an answer head and the answers that it knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerHeadConfig {
     /// Pooled image features; see [`super::feature_count`].
@@ -16,4 +18,7 @@ pub struct AnswerHeadConfig {
     pub buckets: usize,
     /// The answers, normalised, in the order of the classifier's outputs.
     pub answers: Vec<String>,
+    /// Questions about known images that are remembered, if any; their tensors lie below `memory`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryConfig>,
 }

@@ -5,7 +5,7 @@ use lucency_nn::ops::{l2_normalise, log_softmax_last};
 use lucency_nn::{Bias, Embedding, Init, Linear, Weights};
 
 use super::question::words;
-use super::{AnswerHeadConfig, Question, QuestionForm};
+use super::{AnswerHeadConfig, Memory, Question, QuestionForm};
 use crate::Result;
 
 /// What rules an answer out: far below any logit, but finite.
@@ -35,6 +35,7 @@ pub struct AnswerHead {
     overlap: Linear,
     yes_no: Vec<usize>,
     answer_words: Vec<Vec<String>>,
+    memory: Option<Memory>,
 }
 
 impl AnswerHead {
@@ -71,6 +72,10 @@ impl AnswerHead {
                 .iter()
                 .map(|answer| words(answer).map(str::to_string).collect())
                 .collect(),
+            memory: match &config.memory {
+                Some(memory) => Some(Memory::load(&weights.pp("memory"), memory, f, a)?),
+                None => None,
+            },
             config: config.clone(),
         })
     }
@@ -151,7 +156,13 @@ impl AnswerHead {
     /// - `features`: `[b, f]` from [`super::image_features`]
     /// - returns `[b, answers]`
     pub fn forward(&self, features: &Tensor, questions: &[&Question]) -> Result<Tensor> {
-        self.log_probabilities(&self.standardise(features)?, questions, None)
+        let head = self.log_probabilities(&self.standardise(features)?, questions, None)?;
+        let Some(memory) = &self.memory else {
+            return Ok(head);
+        };
+        let texts: Vec<&str> = questions.iter().map(|q| q.text.as_str()).collect();
+        let head = (head * memory.config().trust)?;
+        Ok(log_softmax_last(&(head + memory.logits(features, &texts)?)?)?)
     }
 
     /// All answers to one question, best first.
@@ -189,16 +200,20 @@ impl AnswerHead {
         Ok(Tensor::from_vec(out, (questions.len(), a), &Device::Cpu)?)
     }
 
-    /// A large negative number for every answer that the question's form rules out: all but yes and no for a yes-or-no question.
+    /// A large negative number for every answer that the question's form rules out: all but yes and no for a yes-or-no question,
+    /// yes and no for any other.
     fn ruled_out(&self, questions: &[&Question]) -> Result<Tensor> {
         let a = self.config.answers.len();
         let mut out = vec![0f32; questions.len() * a];
         for (i, question) in questions.iter().enumerate() {
-            if question.form == QuestionForm::YesNo && self.yes_no.len() == 2 {
-                let row = &mut out[i * a..(i + 1) * a];
-                row.fill(RULED_OUT);
-                self.yes_no.iter().for_each(|j| row[*j] = 0.0);
+            if self.yes_no.len() != 2 {
+                continue;
             }
+            let row = &mut out[i * a..(i + 1) * a];
+            let yes_no = question.form == QuestionForm::YesNo;
+            row.fill(if yes_no { RULED_OUT } else { 0.0 });
+            let other = if yes_no { 0.0 } else { RULED_OUT };
+            self.yes_no.iter().for_each(|j| row[*j] = other);
         }
         Ok(Tensor::from_vec(out, (questions.len(), a), &Device::Cpu)?)
     }

@@ -4,7 +4,7 @@
 //! images with a meta-learned network, a denoising auto-encoder and CLIP, and read questions word by word.
 //!
 //! In the head, the image's pooled features and the question's features (the text tower's embedding and hashed n-grams of token ids) meet in a
-//! low-rank bilinear fusion, with a direct path for each beside it.
+//! low-rank bilinear fusion, with a direct path for each beside it. A [`Memory`] of questions about known images may stand beside them.
 
 mod ban;
 mod cdae;
@@ -13,11 +13,13 @@ mod fc;
 mod features;
 mod head;
 mod maml;
+mod memory;
 mod mevf;
 mod qcr;
 mod question;
 mod san;
 mod sentence;
+mod terms;
 mod type_classifier;
 mod visual;
 
@@ -27,10 +29,12 @@ pub use config::AnswerHeadConfig;
 pub use features::{feature_count, image_features, image_features_of_trunk};
 pub use head::{AnswerHead, RankedAnswer};
 pub use maml::MamlCnn;
+pub use memory::{Memory, MemoryConfig, image_likeness, unit_features};
 pub use mevf::{Fusion, Mevf, MevfConfig, MevfOutput};
 pub use qcr::{Branch, Qcr, QcrConfig, QcrOutput};
 pub use question::{Question, QuestionForm, gram_ids};
 pub use san::StackedAttention;
 pub use sentence::{QuestionConfig, Rnn};
+pub use terms::{term_rarity, term_vector};
 pub use type_classifier::{TypeClassifier, TypeClassifierConfig};
 pub use visual::{VisualBatch, VisualConfig};

@@ -178,11 +178,6 @@ impl Qcr {
         self.kind.forward(tokens, dropout)
     }
 
-    /// The question as the type attention gathers it, `[b, hidden]`.
-    pub fn type_question(&self, tokens: &[Vec<u32>]) -> Result<Tensor> {
-        self.kind.gather(tokens)
-    }
-
     /// Answers a batch of questions about images that were encoded before.
     ///
     /// - `features`: `[b, v]` from [`Qcr::encode_visual`]

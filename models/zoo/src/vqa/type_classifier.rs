@@ -135,6 +135,11 @@ impl TypeClassifier {
         self.0.forward(tokens, dropout)
     }
 
+    /// The question as the attention gathers it, `[b, hidden]`.
+    pub fn gather(&self, tokens: &[Vec<u32>]) -> Result<Tensor> {
+        self.0.gather(tokens)
+    }
+
     /// Which questions are closed: those whose first score is not the smaller.
     pub fn closed(&self, tokens: &[Vec<u32>]) -> Result<Vec<bool>> {
         let scores: Vec<Vec<f32>> = self.forward(tokens, None)?.to_vec2()?;

@@ -5,7 +5,10 @@ mod clip_fresh;
 mod clip_hf;
 mod clip_openai;
 mod clip_resnet;
+mod encoders;
+mod mevf;
 mod preprocess;
+mod qcr;
 mod tokenizer;
 
 use candle_core::{DType, Device, Tensor};
