@@ -20,6 +20,7 @@ const COMMANDS: &[&str] = &[
     "packs",
     "select_pack",
     "similar",
+    "suggest",
     "tags",
     "thumbnail",
 ];

@@ -113,10 +113,12 @@ pub fn bytes(frame: &Frame) -> Vec<u8> {
     }
 }
 
-/// A PNG of the frame through its own window, at most `side` pixels wide and high.
+/// A PNG of the frame through its own window, at most `side` pixels wide and high, with square pixels.
+///
+/// - `aspect`: heights of the frame's pixels in widths
 ///
 /// Errors if the PNG cannot be encoded.
-pub fn thumbnail(frame: &Frame, side: u32) -> image::ImageResult<Vec<u8>> {
+pub fn thumbnail(frame: &Frame, aspect: f64, side: u32) -> image::ImageResult<Vec<u8>> {
     let rendered = frame.render_default();
     let (width, height) = (rendered.width, rendered.height);
     let grey = rendered.channels == 1;
@@ -128,10 +130,19 @@ pub fn thumbnail(frame: &Frame, side: u32) -> image::ImageResult<Vec<u8>> {
     let picture: image::DynamicImage =
         picture.expect("a rendered frame has width * height * channels bytes");
     let mut png = std::io::Cursor::new(Vec::new());
+    let (width, height) = fitted(width, height, aspect, side);
     picture
-        .thumbnail(side, side)
+        .thumbnail_exact(width, height)
         .write_to(&mut png, image::ImageFormat::Png)?;
     Ok(png.into_inner())
+}
+
+/// The largest size within a square of `side` pixels that keeps an image's proportions, never larger than the image.
+fn fitted(width: u32, height: u32, aspect: f64, side: u32) -> (u32, u32) {
+    let (wide, high) = (f64::from(width), f64::from(height) * aspect);
+    let scale = (f64::from(side) / wide.max(high)).min(1.0);
+    let pixels = |length: f64| ((length * scale).round() as u32).clamp(1, side);
+    (pixels(wide), pixels(high))
 }
 
 #[cfg(test)]
@@ -192,8 +203,24 @@ mod tests {
     #[test]
     fn a_thumbnail_is_a_png_within_its_size() {
         let wide = frame((0..=255).collect());
-        let png = thumbnail(&wide, 64).expect("a frame has a thumbnail");
+        let png = thumbnail(&wide, 1.0, 64).expect("a frame has a thumbnail");
         let picture = image::load_from_memory(&png).expect("it is a PNG");
         assert!(picture.width() <= 64 && picture.height() <= 64);
+    }
+
+    #[test]
+    fn a_thumbnail_has_the_proportions_of_the_body_not_of_the_grid() {
+        assert_eq!(
+            fitted(400, 200, 2.0, 100),
+            (100, 100),
+            "pixels twice as high"
+        );
+        assert_eq!(fitted(400, 200, 0.5, 100), (100, 25), "pixels half as high");
+        assert_eq!(
+            fitted(40, 20, 1.0, 100),
+            (40, 20),
+            "small images stay small"
+        );
+        assert_eq!(fitted(3000, 1, 1.0, 100), (100, 1), "never without a row");
     }
 }

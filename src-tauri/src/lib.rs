@@ -92,6 +92,7 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             study::thumbnail,
             study::tags,
             ask::ask,
+            ask::suggest,
             findings::findings,
             retrieve::similar,
             retrieve::case_image,

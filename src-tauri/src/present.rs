@@ -7,6 +7,7 @@ use lucency_assistant::dto::{
 use lucency_study::display::{
     LabelledVoi, Lut, ModalityTransform, Polarity, Voi, VoiFunction, Window,
 };
+use lucency_study::geometry::pixel_aspect;
 use lucency_study::{Frame, FrameRef, Series, Spacing, SpacingKind, StoredValues, Study};
 
 /// A study under the identifier `id`; its series are `id.0`, `id.1`, ….
@@ -59,6 +60,7 @@ pub fn frame_info(series: &Series, place: FrameRef, frame: &Frame) -> FrameInfo 
         default_is_lut: matches!(frame.default_voi(), Voi::Lut(_)),
         inverted: frame.polarity == Polarity::Inverted,
         spacing: frame.spacing.map(spacing_dto),
+        pixel_aspect: pixel_aspect(frame.spacing.as_ref(), instance.aspect_ratio),
         padding: frame.padding.map(|p| p.low),
         instance_number: instance
             .instance_number
@@ -66,6 +68,10 @@ pub fn frame_info(series: &Series, place: FrameRef, frame: &Frame) -> FrameInfo 
             .unwrap_or_default(),
         position_mm: place.position_mm,
         orientation: instance.orientation.map(|o| o.to_vec()),
+        patient_orientation: instance
+            .patient_orientation
+            .clone()
+            .map(|o| [o.row, o.column]),
         frame: place.frame + 1,
         pixel_hash: frame.pixel_hash(),
     }

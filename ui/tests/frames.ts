@@ -14,10 +14,12 @@ export function infoOf(kind: ValueKindDto, rows: number, columns: number, sample
     default_is_lut: false,
     inverted: false,
     spacing: null,
+    pixel_aspect: 1,
     padding: null,
     instance_number: 1,
     position_mm: null,
     orientation: null,
+    patient_orientation: null,
     frame: 1,
     pixel_hash: '',
   }

@@ -8,7 +8,6 @@ import {
   imageToViewport,
   initialView,
   inverse,
-  pixelAspect,
   turned,
   type Turn,
   TURNS,
@@ -57,7 +56,6 @@ describe('where the image lands', () => {
   })
 
   test('pixels that are twice as high as wide are drawn so', () => {
-    expect(pixelAspect({ row_mm: 2, column_mm: 1, kind: 'calibrated' })).toBe(2)
     expect(fitZoom(IMAGE, 2, VIEWPORT, UPRIGHT)).toBe(2)
     expect(at(initialView(), 200, 100, 2)).toEqual(near({ x: 400, y: 400 }))
   })
@@ -83,7 +81,12 @@ describe('where the image lands', () => {
 })
 
 describe('letters at the edges', () => {
-  const AXIAL = [1, 0, 0, 0, 1, 0]
+  const along = (orientation: number[]) => ({ orientation, patient_orientation: null })
+  const film = (row: string, column: string) => ({
+    orientation: null,
+    patient_orientation: [row, column] as [string, string],
+  })
+  const AXIAL = along([1, 0, 0, 0, 1, 0])
 
   test('an axial image has the right side on the left', () => {
     expect(edgeLetters(AXIAL, UPRIGHT)).toEqual({ left: 'R', right: 'L', top: 'A', bottom: 'P' })
@@ -95,7 +98,8 @@ describe('letters at the edges', () => {
   })
 
   test('a frontal image has the head above', () => {
-    expect(edgeLetters([1, 0, 0, 0, 0, -1], UPRIGHT)).toEqual({ left: 'R', right: 'L', top: 'H', bottom: 'F' })
+    const coronal = along([1, 0, 0, 0, 0, -1])
+    expect(edgeLetters(coronal, UPRIGHT)).toEqual({ left: 'R', right: 'L', top: 'H', bottom: 'F' })
   })
 
   test('oblique directions get two letters, the nearer first', () => {
@@ -104,8 +108,28 @@ describe('letters at the edges', () => {
     expect(directionLetters([0, 0, 0])).toBe('')
   })
 
+  test('a film is lettered by its Patient Orientation', () => {
+    expect(edgeLetters(film('L', 'F'), UPRIGHT)).toEqual({ left: 'R', right: 'L', top: 'H', bottom: 'F' })
+    expect(edgeLetters(film('P', 'F'), UPRIGHT)).toEqual({ left: 'A', right: 'P', top: 'H', bottom: 'F' })
+    expect(edgeLetters(film('PL', 'FA'), UPRIGHT)).toEqual({ left: 'AR', right: 'PL', top: 'HP', bottom: 'FA' })
+  })
+
+  test('a film turned or mirrored has the letters that vectors would give it', () => {
+    const vectors = along([1, 0, 0, 0, 0, -1])
+    for (const first of Object.values(TURNS))
+      for (const second of Object.values(TURNS)) {
+        const turn = compose(second, first)
+        expect(edgeLetters(film('L', 'F'), turn)).toEqual(edgeLetters(vectors, turn))
+      }
+  })
+
+  test('vectors count where the file states both', () => {
+    const both = { orientation: [1, 0, 0, 0, 1, 0], patient_orientation: ['R', 'H'] as [string, string] }
+    expect(edgeLetters(both, UPRIGHT)?.left).toBe('R')
+  })
+
   test('without an orientation there are none', () => {
-    expect(edgeLetters(null, UPRIGHT)).toBeNull()
+    expect(edgeLetters({ orientation: null, patient_orientation: null }, UPRIGHT)).toBeNull()
   })
 })
 

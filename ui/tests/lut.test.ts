@@ -53,10 +53,12 @@ const INFO: FrameInfo = {
   default_is_lut: true,
   inverted: true,
   spacing: null,
+  pixel_aspect: 1,
   padding: null,
   instance_number: 1,
   position_mm: null,
   orientation: null,
+  patient_orientation: null,
   frame: 1,
   pixel_hash: '',
 }

@@ -1,7 +1,7 @@
 // @vitest-environment node
 
 import { expect, test } from 'vitest'
-import { suggestions } from '../src/panels/questions'
+import { kindText } from '../src/panels/question-kinds'
 import { filterTags, tagText } from '../src/panels/tag-filter'
 import { capital, excerpt, percent } from '../src/panels/words'
 
@@ -31,11 +31,9 @@ test('tags are copied as lines, items indented', () => {
   ])
 })
 
-test('questions suit the body part', () => {
-  expect(suggestions('DX', 'CHEST')[0]).toContain('effusion')
-  expect(suggestions('CT', 'head')[0]).toContain('haemorrhage')
-  expect(suggestions('DX', '')[0]).toContain('effusion')
-  expect(suggestions('MR', 'KNEE')[0]).toContain('modality')
+test('the kind of a question is named, with whether it offers its answers', () => {
+  expect(kindText({ kind: 'presence', closed: true })).toBe('Presence · closed')
+  expect(kindText({ kind: 'colour', closed: false })).toBe('Brightness or colour · open')
 })
 
 test('a percentage never claims certainty', () => {

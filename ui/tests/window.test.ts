@@ -63,6 +63,32 @@ test('a left drag changes the window', async () => {
   await waitFor(() => expect(canvas().dataset.painted).not.toBe('head-axial:0:40,80'))
 })
 
+test('suggested questions fit what is shown and are asked by key', async () => {
+  const { backend } = await showDemo()
+  expect((await screen.findByTestId('suggestions-for')).textContent).toBe('Suggested for the head (by its file)')
+  expect(screen.getAllByTestId('suggestion').map((hint) => hint.textContent)).toEqual([
+    '1Is there a haemorrhage?',
+    '2Is there an infarct?',
+  ])
+  await fireEvent.keyDown(screen.getByTestId('ask-input'), { key: '1', ctrlKey: true })
+  expect((await screen.findByTestId('answer-text')).textContent?.trim()).toBe('Yes')
+  expect(screen.getByTestId('answer-kind').textContent).toBe('Presence · closed')
+  await fireEvent.click(screen.getAllByTestId('series-item')[1]!)
+  await waitFor(() =>
+    expect(screen.getByTestId('suggestions-for').textContent).toBe('Suggested for the chest (recognised, 97 %)'),
+  )
+  expect(backend.calls.filter((call) => call.startsWith('suggest'))).toHaveLength(2)
+})
+
+test('a question about another organ gets a reason, not a guess', async () => {
+  const { app } = await showDemo()
+  await app.evidence.ask('Is the liver enlarged?')
+  expect((await screen.findByTestId('answer-text')).textContent?.trim()).toBe('No answer')
+  expect(screen.getByTestId('caution').textContent).toContain('about the abdomen')
+  for (const invented of ['answer-confidence', 'answer-guess', 'heatmap-toggle'])
+    expect(screen.queryByTestId(invented)).toBeNull()
+})
+
 test('a question is answered with its evidence', async () => {
   const { app } = await showDemo()
   const field = screen.getByTestId<HTMLTextAreaElement>('ask-input')

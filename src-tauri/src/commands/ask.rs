@@ -1,10 +1,12 @@
-//! Questions about one frame.
+//! Questions about one frame, and which to ask.
 
-use lucency_assistant::dto::{Answer, ProgressDto};
+use lucency_assistant::Interrupt;
+use lucency_assistant::dto::{Answer, ProgressDto, Suggestions};
 use tauri::ipc::Channel;
 
 use super::Shared;
-use crate::error::Reply;
+use crate::error::{Reply, of_assistant};
+use crate::jobs::blocking;
 
 /// Answers a question about one frame, with its evidence.
 ///
@@ -24,4 +26,18 @@ pub async fn ask(
         app.reply(stop, assistant.ask(&picture, &question, app.now()))
     });
     work.await
+}
+
+/// Questions that fit the organ and the modality of one frame; waits for the models.
+///
+/// Errors as reading the frame, loading the models and the assistant do.
+#[tauri::command]
+pub async fn suggest(state: Shared<'_>, series_id: String, index: usize) -> Reply<Suggestions> {
+    let app = state.inner().clone();
+    blocking(move || {
+        let (assistant, picture) =
+            app.prepare(&series_id, index, &Interrupt::new(), &mut |_| {})?;
+        assistant.suggest(&picture).map_err(|e| of_assistant(&e))
+    })
+    .await
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lucency_assistant::dto::{FrameInfo, OpenReportDto, ProgressDto, TagNode};
 use lucency_assistant::{Interrupt, Progress};
+use lucency_study::geometry::pixel_aspect;
 use tauri::ipc::{Channel, Response};
 
 use super::Shared;
@@ -119,7 +120,9 @@ pub async fn thumbnail(state: Shared<'_>, series_id: String) -> Reply<Response> 
         let handle = app.studies.series(&series_id)?;
         let middle = handle.series().frames.len() / 2;
         let frame = app.studies.frame(&handle, middle)?;
-        frames::thumbnail(&frame, THUMBNAIL).map_err(|e| error("thumbnail", e.to_string()))
+        let instance = &handle.series().instances[handle.place(middle)?.instance];
+        let aspect = pixel_aspect(frame.spacing.as_ref(), instance.aspect_ratio);
+        frames::thumbnail(&frame, aspect, THUMBNAIL).map_err(|e| error("thumbnail", e.to_string()))
     });
     Ok(Response::new(png.await?))
 }

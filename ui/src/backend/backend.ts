@@ -7,6 +7,7 @@ import type {
   PackSummary,
   ProgressDto,
   SimilarCases,
+  Suggestions,
   TagNode,
 } from './types'
 
@@ -39,6 +40,8 @@ export interface Backend {
   thumbnail(seriesId: string): Promise<ArrayBuffer>
   tags(seriesId: string, index: number): Promise<TagNode[]>
   ask(jobId: string, seriesId: string, index: number, question: string, onProgress: OnProgress): Promise<Answer>
+  /** Questions that fit what a frame shows. */
+  suggest(seriesId: string, index: number): Promise<Suggestions>
   findings(jobId: string, seriesId: string, index: number, onProgress: OnProgress): Promise<Findings>
   similar(jobId: string, seriesId: string, index: number, k: number, onProgress: OnProgress): Promise<SimilarCases>
   /** A PNG file. */

@@ -1,6 +1,8 @@
 // Generated from the Rust types: `LUCENCY_WRITE_BINDINGS=1 cargo test -p lucency-assistant bindings`.
 // Do not edit.
 
+export type QuestionKind = "presence" | "position" | "modality" | "plane" | "size" | "abnormality" | "organ" | "count" | "attribute" | "colour" | "other";
+
 export type Provenance = { 
 /**
  * Version of the application.
@@ -81,11 +83,45 @@ answer: string,
  */
 confidence: number, };
 
+export type CautionReason = "unknown_words" | "off_topic" | "contradictory" | "other_region" | "not_a_radiograph" | "unlike_training";
+
+export type Caution = { 
+/**
+ * For programs.
+ */
+reason: CautionReason, 
+/**
+ * For people: one sentence or two.
+ */
+message: string, };
+
+export type Suggestions = { 
+/**
+ * The part of the body that is shown; empty if it is not known.
+ */
+region: string, 
+/**
+ * The model's probability of `region`; none when the file states the body part.
+ */
+recognised: number | null, 
+/**
+ * The questions.
+ */
+questions: Array<string>, };
+
 export type Answer = { 
 /**
  * The question as asked.
  */
 question: string, 
+/**
+ * What the question asks for, read off its words.
+ */
+kind: QuestionKind, 
+/**
+ * True when the question offers its answers: yes or no, or a choice.
+ */
+closed: boolean, 
 /**
  * The most probable answer; not to be shown as an answer when `abstained`.
  */
@@ -95,9 +131,13 @@ answer: string,
  */
 confidence: number, 
 /**
- * True when `confidence` is below `threshold`: the assistant says that it does not know.
+ * True when `confidence` is below `threshold` or there are `cautions`: the assistant says that it does not know.
  */
 abstained: boolean, 
+/**
+ * Reasons to abstain whatever the confidence is; empty if there are none.
+ */
+cautions: Array<Caution>, 
 /**
  * The pack's threshold on the confidence, 0 to 1.
  */
@@ -549,6 +589,10 @@ inverted: boolean,
  */
 spacing: SpacingDto | null, 
 /**
+ * Heights of a pixel in widths: 1 for square pixels.
+ */
+pixel_aspect: number, 
+/**
  * Value that stands for no data, in stored units.
  */
 padding: number | null, 
@@ -564,6 +608,10 @@ position_mm: number | null,
  * Direction of rows then columns in patient coordinates, six numbers.
  */
 orientation: Array<number> | null, 
+/**
+ * Where a row and a column lead, in letters (`L`, `F`), for projections without `orientation`.
+ */
+patient_orientation: [string, string] | null, 
 /**
  * Frame within its file, counted from 1.
  */

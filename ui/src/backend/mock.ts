@@ -19,6 +19,7 @@ import type {
   Provenance,
   SimilarCases,
   StudyDto,
+  Suggestions,
   TagNode,
 } from './types'
 
@@ -158,6 +159,7 @@ export class MockBackend implements Backend {
     this.#note('frameInfo', seriesId, index)
     const shared = {
       samples: 1,
+      pixel_aspect: 1,
       photometric: 'MONOCHROME2',
       default_is_lut: false,
       inverted: false,
@@ -177,7 +179,8 @@ export class MockBackend implements Backend {
         default_window: { center: 2000, width: 3600, function: 'LINEAR' },
         spacing: { row_mm: 0.5, column_mm: 0.5, kind: 'at_detector' },
         position_mm: null,
-        orientation: [1, 0, 0, 0, 0, -1],
+        orientation: null,
+        patient_orientation: ['L', 'F'],
       }
     return {
       ...shared,
@@ -190,6 +193,7 @@ export class MockBackend implements Backend {
       spacing: { row_mm: 0.94, column_mm: 0.94, kind: 'calibrated' },
       position_mm: index * 5 - 80,
       orientation: [1, 0, 0, 0, 1, 0],
+      patient_orientation: null,
     }
   }
 
@@ -251,11 +255,17 @@ export class MockBackend implements Backend {
     const region = chest
       ? { x: 0, y: 60, width: 720, height: 720 }
       : { x: 0, y: 0, width: HEAD_SIDE, height: HEAD_SIDE }
+    const elsewhere = /liver/i.test(question)
     return {
       question,
+      kind: blind ? 'modality' : 'presence',
+      closed: !blind,
+      cautions: elsewhere
+        ? [{ reason: 'other_region', message: 'The question is about the abdomen, but the file shows the head.' }]
+        : [],
       answer,
       confidence,
-      abstained: unsure,
+      abstained: unsure || elsewhere,
       threshold: 0.55,
       alternatives: [
         { answer, confidence },
@@ -265,9 +275,16 @@ export class MockBackend implements Backend {
       image_made_no_difference: blind,
       blank_answer: blind ? answer : 'no',
       blank_confidence: blind ? 0.8 : 0.55,
-      heat_map: { rows: side, columns: side, values, region },
+      heat_map: elsewhere ? null : { rows: side, columns: side, values, region },
       provenance: this.#provenance(),
     }
+  }
+
+  async suggest(seriesId: string, index: number): Promise<Suggestions> {
+    this.#note('suggest', seriesId, index)
+    return seriesId === 'chest-pa'
+      ? { region: 'chest', recognised: 0.97, questions: ['Is there a pleural effusion?', 'Is the heart enlarged?'] }
+      : { region: 'head', recognised: null, questions: ['Is there a haemorrhage?', 'Is there an infarct?'] }
   }
 
   async findings(jobId: string, seriesId: string, index: number, onProgress: OnProgress): Promise<Findings> {

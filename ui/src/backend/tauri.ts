@@ -38,6 +38,7 @@ export const tauriBackend: Backend = {
   tags: (seriesId, index) => call('tags', { seriesId, index }),
   ask: (jobId, seriesId, index, question, onProgress) =>
     call('ask', { jobId, seriesId, index, question, onProgress: channel(onProgress) }),
+  suggest: (seriesId, index) => call('suggest', { seriesId, index }),
   findings: (jobId, seriesId, index, onProgress) =>
     call('findings', { jobId, seriesId, index, onProgress: channel(onProgress) }),
   similar: (jobId, seriesId, index, k, onProgress) =>

@@ -1,6 +1,6 @@
 /** Everything that can be done from the keyboard or the toolbar, in one list. */
 
-import { pixelAspect, turned, TURNS, type View, zoomedAt, zoomOf } from '../viewer/geometry'
+import { turned, TURNS, type View, zoomedAt, zoomOf } from '../viewer/geometry'
 import { panned } from '../viewer/tools/pan'
 import { windowDragged } from '../viewer/tools/window'
 import type { App, LeftTool, Tab } from './app.svelte'
@@ -27,7 +27,7 @@ function withView(app: App, change: (view: View, zoom: number) => View): void {
   const { frame, look } = app.study
   if (!frame) return
   const size = { width: frame.info.columns, height: frame.info.rows }
-  const zoom = zoomOf(look.view, size, pixelAspect(frame.info.spacing), app.viewport)
+  const zoom = zoomOf(look.view, size, frame.info.pixel_aspect, app.viewport)
   app.study.setView(change(look.view, zoom))
 }
 
@@ -71,6 +71,17 @@ const presets: Action[] = [1, 2, 3, 4, 5].map((number) => ({
   group: 'Grey levels',
   keys: [String(number)],
   run: (app) => app.study.applyPreset(number - 1),
+}))
+
+const hints: Action[] = [1, 2, 3, 4, 5].map((number) => ({
+  id: `hint-${number}`,
+  label: `Ask suggested question ${number}`,
+  group: 'Assistant',
+  keys: [`Ctrl+${number}`],
+  run: (app) => {
+    app.tab = 'ask'
+    void app.evidence.askHint(number - 1)
+  },
 }))
 
 /** All actions. */
@@ -199,6 +210,7 @@ export const ACTIONS: Action[] = [
     keys: ['e'],
     run: (app) => app.evidence.toggleNewestHeat(),
   },
+  ...hints,
   { id: 'show-ask', label: 'Panel Ask', group: 'Assistant', keys: ['Alt+1'], run: tab('ask') },
   { id: 'show-findings', label: 'Panel Findings', group: 'Assistant', keys: ['Alt+2'], run: tab('findings') },
   { id: 'show-similar', label: 'Panel Similar', group: 'Assistant', keys: ['Alt+3'], run: tab('similar') },

@@ -1,4 +1,4 @@
-import type { Answer, Backend, Findings, SimilarCases } from '../backend'
+import type { Answer, Backend, Findings, SimilarCases, Suggestions } from '../backend'
 import type { HeatMap } from '../backend/types'
 import type { Jobs } from './jobs.svelte'
 import type { StudyState } from './study.svelte'
@@ -38,11 +38,14 @@ export class Evidence {
   /** The question whose heat map lies over its image. */
   heatOf = $state<number | null>(null)
 
+  #hints = $state<Record<string, Suggestions>>({})
   #findings = $state<Record<string, Result<Findings>>>({})
   #similar = $state<Record<string, Result<SimilarCases>>>({})
   readonly #backend: Backend
   readonly #jobs: Jobs
   readonly #study: StudyState
+  /** The series whose suggestions are on their way. */
+  #hinting: string[] = []
   #next = 1
 
   constructor(backend: Backend, jobs: Jobs, study: StudyState) {
@@ -70,6 +73,33 @@ export class Evidence {
   /** Cases like the wanted frame. */
   get similar(): Result<SimilarCases> | null {
     return this.#of(this.#similar)
+  }
+
+  /** Questions that fit the shown series, once they are known. */
+  get hints(): Suggestions | null {
+    const { seriesId } = this.#study
+    return seriesId === null ? null : (this.#hints[seriesId] ?? null)
+  }
+
+  /** Learns which questions fit the shown series, by its frame on the screen. */
+  async loadHints(): Promise<void> {
+    const { place } = this
+    if (!place || this.#hints[place.seriesId] || this.#hinting.includes(place.seriesId)) return
+    const { seriesId, index } = place
+    this.#hinting.push(seriesId)
+    try {
+      this.#hints[seriesId] = await this.#backend.suggest(seriesId, index)
+    } catch {
+      // A frame that cannot be read is told where it is shown; without suggestions one can ask all the same.
+    } finally {
+      this.#hinting = this.#hinting.filter((other) => other !== seriesId)
+    }
+  }
+
+  /** Asks the suggested question with a number, counted from 0. */
+  async askHint(number: number): Promise<void> {
+    const question = this.hints?.questions[number]
+    if (question !== undefined) await this.ask(question)
   }
 
   /** The frame that a new question is about. */
@@ -139,6 +169,7 @@ export class Evidence {
   /** Forgets what is known of a study. */
   forget(studyId: string, seriesIds: string[]): void {
     this.asked = this.asked.filter((entry) => entry.place.studyId !== studyId)
+    for (const series of seriesIds) Reflect.deleteProperty(this.#hints, series)
     for (const results of [this.#findings, this.#similar])
       for (const key of Object.keys(results))
         if (seriesIds.some((series) => key.startsWith(`${series}:`))) Reflect.deleteProperty(results, key)
@@ -146,6 +177,7 @@ export class Evidence {
 
   /** Forgets what another pack said of frames; the questions stay, with their provenance. */
   forgetResults(): void {
+    this.#hints = {}
     this.#findings = {}
     this.#similar = {}
   }

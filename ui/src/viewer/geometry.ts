@@ -1,7 +1,5 @@
 /** Where image pixels land in the viewport: zoom, pan, quarter turns and mirror images. */
 
-import type { SpacingDto } from '../backend/types'
-
 /** A point or vector, x to the right and y down. */
 export interface Point {
   x: number
@@ -61,12 +59,6 @@ export function turned(view: View, turn: Turn): View {
   const [a, b, c, d] = turn
   const { x, y } = view.pan
   return { zoom: view.zoom, pan: { x: a * x + b * y, y: c * x + d * y }, turn: compose(turn, view.turn) }
-}
-
-/** Heights of a pixel in widths: pixels need not be square. */
-export function pixelAspect(spacing: SpacingDto | null): number {
-  if (!spacing || !(spacing.row_mm > 0) || !(spacing.column_mm > 0)) return 1
-  return spacing.row_mm / spacing.column_mm
 }
 
 /** The zoom at which the whole image is just visible. */

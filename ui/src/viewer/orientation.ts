@@ -1,5 +1,6 @@
 /** Letters at the edges of the image: which way the patient lies. */
 
+import type { FrameInfo } from '../backend/types'
 import { type Turn } from './geometry'
 
 /** Letters at the four edges. */
@@ -33,20 +34,46 @@ export function directionLetters(vector: readonly number[]): string {
     .join('')
 }
 
-/**
- * Letters for the edges of the screen.
- *
- * - `orientation`: direction of a row, then of a column, six numbers (Image Orientation (Patient)); none gives none
- */
-export function edgeLetters(orientation: readonly number[] | null, turn: Turn): EdgeLetters | null {
-  if (orientation?.length !== 6) return null
+const OPPOSITE: Record<string, string> = { L: 'R', R: 'L', A: 'P', P: 'A', H: 'F', F: 'H' }
+
+/** The other way: `PL` becomes `AR`. */
+export function oppositeLetters(letters: string): string {
+  return [...letters].map((letter) => OPPOSITE[letter] ?? '').join('')
+}
+
+/** Letters of the direction that is `column` image columns and `row` image rows long, none or one of them ±1. */
+type Directions = (column: number, row: number) => string
+
+function fromVectors(orientation: readonly number[]): Directions {
   const alongRow = orientation.slice(0, 3)
   const downColumn = orientation.slice(3)
-  // Turns are orthogonal: screen direction s is image direction turn^T s.
-  const onScreen = (x: number, y: number): string => {
-    const column = turn[0] * x + turn[2] * y
-    const row = turn[1] * x + turn[3] * y
-    return directionLetters(alongRow.map((value, axis) => value * column + (downColumn[axis] ?? 0) * row))
+  return (column, row) =>
+    directionLetters(alongRow.map((value, axis) => value * column + (downColumn[axis] ?? 0) * row))
+}
+
+function fromLetters([alongRow, downColumn]: readonly [string, string]): Directions {
+  return (column, row) => {
+    const letters = column !== 0 ? alongRow : downColumn
+    return column + row > 0 ? letters : oppositeLetters(letters)
   }
+}
+
+/**
+ * Letters for the edges of the screen, from Image Orientation (Patient) or, where there is none, from the letters of Patient
+ * Orientation; none if the file states neither. Source: PS3.3 C.7.6.1.1.1.
+ */
+export function edgeLetters(
+  info: Pick<FrameInfo, 'orientation' | 'patient_orientation'>,
+  turn: Turn,
+): EdgeLetters | null {
+  const directions =
+    info.orientation?.length === 6
+      ? fromVectors(info.orientation)
+      : info.patient_orientation
+        ? fromLetters(info.patient_orientation)
+        : null
+  if (!directions) return null
+  // Turns are orthogonal: screen direction s is image direction turn^T s.
+  const onScreen = (x: number, y: number): string => directions(turn[0] * x + turn[2] * y, turn[1] * x + turn[3] * y)
   return { left: onScreen(-1, 0), right: onScreen(1, 0), top: onScreen(0, -1), bottom: onScreen(0, 1) }
 }

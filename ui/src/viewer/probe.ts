@@ -24,10 +24,12 @@ const INFO: FrameInfo = {
   default_is_lut: false,
   inverted: false,
   spacing: null,
+  pixel_aspect: 1,
   padding: null,
   instance_number: 0,
   position_mm: null,
   orientation: null,
+  patient_orientation: null,
   frame: 1,
   pixel_hash: '',
 }

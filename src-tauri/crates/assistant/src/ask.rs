@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use lucency_zoo::vqa::Question;
 
 use crate::assistant::Assistant;
-use crate::dto::{Alternative, Answer};
+use crate::dto::{Alternative, Answer, Caution};
 use crate::error::{AssistantError, Result};
 use crate::findings::softmax;
+use crate::guard::question::checked;
+use crate::kind::{QuestionKind, is_closed};
 use crate::picture::{self, Picture};
 use crate::provenance::provenance;
 
-/// Longest question, in characters.
-const LONGEST_QUESTION: usize = 500;
 /// Answers that are shown.
 const ALTERNATIVES: usize = 5;
 
@@ -22,8 +22,10 @@ const ALTERNATIVES: usize = 5;
 pub struct Decision {
     /// Most probable first; never empty.
     pub ranked: Vec<Alternative>,
-    /// True when the best answer is less sure than the pack's threshold.
+    /// True when the best answer is less sure than the pack's threshold, or when there are cautions.
     pub abstained: bool,
+    /// Reasons to abstain whatever the confidence is.
+    pub cautions: Vec<Caution>,
     /// True when a blank image gets the same answer with about the same confidence.
     pub image_made_no_difference: bool,
     /// The best answer to a blank image.
@@ -40,18 +42,25 @@ impl Decision {
 impl Assistant {
     /// Answers a question about a picture, with its evidence.
     ///
-    /// Errors if the question is empty or too long, or if the pack cannot answer questions.
+    /// Errors if the question has no words, is too long or in another script, or if the pack cannot answer questions.
     pub fn ask(&self, picture: &Picture, question: &str, now: Timestamp) -> Result<Answer> {
         let begun = Instant::now();
         let question = checked(question)?;
         let decision = self.decide(picture, question)?;
-        let heat_map = self.explain(picture, question, &decision.best().answer)?;
+        // Where an answer comes from that is not given is of no use.
+        let heat_map = match decision.cautions[..] {
+            [] => self.explain(picture, question, &decision.best().answer)?,
+            _ => None,
+        };
         let best = decision.best().clone();
         Ok(Answer {
             question: question.to_owned(),
+            kind: QuestionKind::of(question),
+            closed: is_closed(question),
             answer: best.answer,
             confidence: best.confidence,
             abstained: decision.abstained,
+            cautions: decision.cautions,
             threshold: self.threshold(),
             alternatives: decision.ranked.into_iter().take(ALTERNATIVES).collect(),
             image_made_no_difference: decision.image_made_no_difference,
@@ -71,6 +80,7 @@ impl Assistant {
         let ranked = self.rank(picture, &asked)?;
         let blank = self.rank(&picture::blank(), &asked)?.swap_remove(0);
         let best = &ranked[0];
+        let cautions = self.cautions(picture, question)?;
         let margin = self
             .pack()
             .manifest()
@@ -78,7 +88,8 @@ impl Assistant {
             .as_ref()
             .map_or(0.0, |a| a.blank_margin);
         Ok(Decision {
-            abstained: best.confidence < self.threshold(),
+            abstained: best.confidence < self.threshold() || !cautions.is_empty(),
+            cautions,
             image_made_no_difference: best.answer == blank.answer
                 && best.confidence - blank.confidence <= margin,
             blank,
@@ -122,20 +133,4 @@ impl Assistant {
             })
             .collect())
     }
-}
-
-fn checked(question: &str) -> Result<&str> {
-    let question = question.trim();
-    if question.is_empty() {
-        return Err(AssistantError::Question(
-            "the question is empty; ask something about the image".into(),
-        ));
-    }
-    let length = question.chars().count();
-    if length > LONGEST_QUESTION {
-        return Err(AssistantError::Question(format!(
-            "the question has {length} characters; ask it in at most {LONGEST_QUESTION}"
-        )));
-    }
-    Ok(question)
 }

@@ -18,11 +18,17 @@ pub fn typescript() -> String {
               out.push('\n');)*
         };
     }
+    out.push_str("\nexport ");
+    out.push_str(&<crate::kind::QuestionKind as TS>::decl(&config));
+    out.push('\n');
     declare!(
         Provenance,
         RegionDto,
         HeatMap,
         Alternative,
+        CautionReason,
+        Caution,
+        Suggestions,
         Answer,
         FindingScore,
         Findings,

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::kind::QuestionKind;
+
 /// Where a result came from, so that it can be reproduced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Provenance {
@@ -62,17 +64,61 @@ pub struct Alternative {
     pub confidence: f64,
 }
 
+/// Why the assistant gives no answer although the model has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum CautionReason {
+    /// Most words of the question are unknown to the model.
+    UnknownWords,
+    /// The question is not about a radiology image.
+    OffTopic,
+    /// The question contradicts itself.
+    Contradictory,
+    /// The question is about another part of the body than the image shows.
+    OtherRegion,
+    /// The image is no radiograph, CT or MR image.
+    NotARadiograph,
+    /// The image lies far from those that the model was trained on.
+    UnlikeTraining,
+}
+
+/// A reason to abstain, in plain words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Caution {
+    /// For programs.
+    pub reason: CautionReason,
+    /// For people: one sentence or two.
+    pub message: String,
+}
+
+/// Questions that fit an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Suggestions {
+    /// The part of the body that is shown; empty if it is not known.
+    pub region: String,
+    /// The model's probability of `region`; none when the file states the body part.
+    pub recognised: Option<f64>,
+    /// The questions.
+    pub questions: Vec<String>,
+}
+
 /// An answer to a question about one frame, with its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Answer {
     /// The question as asked.
     pub question: String,
+    /// What the question asks for, read off its words.
+    pub kind: QuestionKind,
+    /// True when the question offers its answers: yes or no, or a choice.
+    pub closed: bool,
     /// The most probable answer; not to be shown as an answer when `abstained`.
     pub answer: String,
     /// Calibrated probability of `answer`, 0 to 1.
     pub confidence: f64,
-    /// True when `confidence` is below `threshold`: the assistant says that it does not know.
+    /// True when `confidence` is below `threshold` or there are `cautions`: the assistant says that it does not know.
     pub abstained: bool,
+    /// Reasons to abstain whatever the confidence is; empty if there are none.
+    pub cautions: Vec<Caution>,
     /// The pack's threshold on the confidence, 0 to 1.
     pub threshold: f64,
     /// The most probable answers, best first, `answer` included.
@@ -83,7 +129,7 @@ pub struct Answer {
     pub blank_answer: String,
     /// Confidence of `blank_answer`, 0 to 1.
     pub blank_confidence: f64,
-    /// Where the answer's score depends on the image; none when its gradient vanishes everywhere.
+    /// Where the answer's score depends on the image; none with `cautions`, and when its gradient vanishes everywhere.
     pub heat_map: Option<HeatMap>,
     /// Where the answer came from.
     pub provenance: Provenance,
@@ -429,6 +475,8 @@ pub struct FrameInfo {
     pub inverted: bool,
     /// Spacing, if the file states one.
     pub spacing: Option<SpacingDto>,
+    /// Heights of a pixel in widths: 1 for square pixels.
+    pub pixel_aspect: f64,
     /// Value that stands for no data, in stored units.
     pub padding: Option<f64>,
     /// Instance number; 0 if none.
@@ -437,6 +485,8 @@ pub struct FrameInfo {
     pub position_mm: Option<f64>,
     /// Direction of rows then columns in patient coordinates, six numbers.
     pub orientation: Option<Vec<f64>>,
+    /// Where a row and a column lead, in letters (`L`, `F`), for projections without `orientation`.
+    pub patient_orientation: Option<[String; 2]>,
     /// Frame within its file, counted from 1.
     pub frame: u32,
     /// SHA-256 of stored values and shape.

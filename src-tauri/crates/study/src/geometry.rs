@@ -68,6 +68,59 @@ impl Spacing {
     }
 }
 
+/// Which way the patient lies in an image, in words: Patient Orientation (0020,0020).
+///
+/// Each direction is one to three of the letters A, P, R, L, H and F, the strongest first. Source: PS3.3 C.7.6.1.1.1.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct PatientOrientation {
+    /// Where a row leads, from left to right.
+    pub row: String,
+    /// Where a column leads, from top to bottom.
+    pub column: String,
+}
+
+impl PatientOrientation {
+    /// From the attribute's two values; none unless both are directions of a biped.
+    pub fn from_values<'a>(values: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let mut values = values.into_iter().map(str::trim);
+        let (row, column) = (values.next()?, values.next()?);
+        let directions = values.next().is_none() && is_direction(row) && is_direction(column);
+        directions.then(|| Self {
+            row: row.to_owned(),
+            column: column.to_owned(),
+        })
+    }
+}
+
+/// One to three letters, at most one of each axis.
+fn is_direction(word: &str) -> bool {
+    let of_axis = |axis: &str| word.chars().filter(|&c| axis.contains(c)).count();
+    let axes = [of_axis("AP"), of_axis("RL"), of_axis("HF")];
+    !word.is_empty() && axes.iter().all(|&n| n <= 1) && axes.iter().sum::<usize>() == word.len()
+}
+
+/// Heights of a pixel in widths.
+///
+/// - `spacing`: decides if there is one
+/// - `ratio`: Pixel Aspect Ratio (0028,0034), vertical and horizontal size in units of their own (PS3.3 C.7.6.3.1.7)
+///
+/// 1 if the file states neither, or nonsense.
+pub fn pixel_aspect(spacing: Option<&Spacing>, ratio: Option<[f64; 2]>) -> f64 {
+    let stated = spacing
+        .map(|s| [s.row_mm, s.column_mm])
+        .or(ratio)
+        .map_or(1.0, |[vertical, horizontal]| vertical / horizontal);
+    let sensible = 1.0 / LARGEST_ASPECT..=LARGEST_ASPECT;
+    if sensible.contains(&stated) {
+        stated
+    } else {
+        1.0
+    }
+}
+
+/// A pixel that is longer than this in widths, or flatter, is a mistake of the file.
+const LARGEST_ASPECT: f64 = 100.0;
+
 /// Unit normal of the image plane, row direction × column direction; `None` when the directions are degenerate.
 ///
 /// Source: PS3.3 C.7.6.2.1.1.

@@ -32,7 +32,7 @@ pub use display::{
 };
 pub use error::{Result, StudyError};
 pub use frame::{Frame, Padding, Photometric, StoredValues};
-pub use geometry::{Spacing, SpacingKind};
+pub use geometry::{PatientOrientation, Spacing, SpacingKind};
 pub use model::{Format, FrameRef, Instance, PatientInfo, Series, Study};
 pub use open::{OpenOptions, OpenProgress, OpenReport, Rejected, open};
 pub use source::Source;

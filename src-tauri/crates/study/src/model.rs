@@ -1,7 +1,7 @@
 //! Study, series and instance, as in DICOM.
 
 use crate::display::LabelledVoi;
-use crate::geometry::Spacing;
+use crate::geometry::{PatientOrientation, Spacing};
 use crate::source::Source;
 
 /// The person examined. Shown to the user alone: never in logs, errors or telemetry.
@@ -139,6 +139,10 @@ pub struct Instance {
     pub spacing: Option<Spacing>,
     /// Image Orientation (Patient) (0020,0037) of the first frame.
     pub orientation: Option<[f64; 6]>,
+    /// Patient Orientation (0020,0020): what a projection states in place of Image Orientation (Patient).
+    pub patient_orientation: Option<PatientOrientation>,
+    /// Pixel Aspect Ratio (0028,0034), vertical and horizontal.
+    pub aspect_ratio: Option<[f64; 2]>,
     /// Image Position (Patient) (0020,0032) of each frame; empty when none is stated.
     pub positions: Vec<Option<[f64; 3]>>,
 }

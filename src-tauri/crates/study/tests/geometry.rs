@@ -1,6 +1,8 @@
 //! What distances may be trusted for.
 
-use lucency_study::geometry::{Spacing, SpacingAttributes, SpacingKind, slice_normal};
+use lucency_study::geometry::{
+    PatientOrientation, Spacing, SpacingAttributes, SpacingKind, pixel_aspect, slice_normal,
+};
 
 fn kind(attributes: SpacingAttributes) -> Option<SpacingKind> {
     Spacing::from_attributes(&attributes).map(|s| s.kind)
@@ -56,4 +58,36 @@ fn degenerate_orientations_have_no_normal() {
     assert_eq!(slice_normal(&[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]), None);
     let normal = slice_normal(&[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
     assert_eq!(normal, Some([0.0, 0.0, 1.0]));
+}
+
+#[test]
+fn a_projection_says_in_letters_which_way_the_patient_lies() {
+    let read = |text: &str| PatientOrientation::from_values(text.split('\\'));
+    let film = read("L\\F").expect("a frontal film");
+    assert_eq!((film.row.as_str(), film.column.as_str()), ("L", "F"));
+    let oblique = read(" PL\\FA ").expect("an oblique film");
+    assert_eq!(
+        (oblique.row.as_str(), oblique.column.as_str()),
+        ("PL", "FA")
+    );
+    for wrong in [
+        "", "L", "L\\F\\A", "L\\", "LR\\F", "X\\F", "LPHA\\F", "LE\\V",
+    ] {
+        assert!(read(wrong).is_none(), "{wrong:?} is not an orientation");
+    }
+}
+
+#[test]
+fn pixels_have_the_shape_that_spacing_or_else_the_ratio_states() {
+    let spacing = Spacing {
+        row_mm: 0.5,
+        column_mm: 0.25,
+        kind: SpacingKind::Calibrated,
+    };
+    assert_eq!(pixel_aspect(Some(&spacing), Some([1.0, 3.0])), 2.0);
+    assert_eq!(pixel_aspect(None, Some([3.0, 2.0])), 1.5);
+    assert_eq!(pixel_aspect(None, None), 1.0);
+    for nonsense in [[0.0, 1.0], [1.0, 0.0], [-1.0, 1.0], [f64::NAN, 1.0]] {
+        assert_eq!(pixel_aspect(None, Some(nonsense)), 1.0, "{nonsense:?}");
+    }
 }

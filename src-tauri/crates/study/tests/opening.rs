@@ -442,3 +442,34 @@ fn the_collection_opens_as_studies_and_says_what_it_left_out() {
         println!("{}: {}", rejected.path.display(), rejected.message);
     }
 }
+
+#[test]
+fn a_film_keeps_its_orientation_in_letters_and_the_shape_of_its_pixels() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("film.dcm");
+    let mut film = Slice::new(1).object();
+    film.remove_element(tags::IMAGE_ORIENTATION_PATIENT);
+    film.remove_element(tags::PIXEL_SPACING);
+    film.put(DataElement::new(tags::MODALITY, VR::CS, "CR"));
+    film.put(DataElement::new(
+        tags::PATIENT_ORIENTATION,
+        VR::CS,
+        dicom_value!(Strs, ["L", "F"]),
+    ));
+    film.put(DataElement::new(tags::PIXEL_ASPECT_RATIO, VR::IS, "3\\2"));
+    let meta = FileMetaTableBuilder::new()
+        .transfer_syntax("1.2.840.10008.1.2.1")
+        .media_storage_sop_class_uid("1.2.840.10008.5.1.4.1.1.1")
+        .media_storage_sop_instance_uid("1.2.3.4.1");
+    let file = film.with_meta(meta).expect("a valid meta group");
+    file.write_to_file(&path).expect("written");
+
+    let report = open(&[path]);
+    let instance = &report.studies[0].series[0].instances[0];
+    let lies = instance.patient_orientation.as_ref().expect("it is stated");
+    assert_eq!((lies.row.as_str(), lies.column.as_str()), ("L", "F"));
+    assert_eq!(instance.orientation, None);
+    let spacing = instance.spacing.as_ref();
+    let aspect = lucency_study::geometry::pixel_aspect(spacing, instance.aspect_ratio);
+    assert_eq!(aspect, 1.5, "pixels half as high again as wide");
+}

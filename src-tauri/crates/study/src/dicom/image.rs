@@ -8,7 +8,7 @@ use super::luts;
 use crate::display::{LabelledVoi, ModalityTransform, Polarity, Voi, VoiFunction, Window};
 use crate::error::{Result, StudyError};
 use crate::frame::Padding;
-use crate::geometry::{Spacing, SpacingAttributes};
+use crate::geometry::{PatientOrientation, Spacing, SpacingAttributes};
 
 /// How the samples of every frame are laid out.
 #[derive(Debug, Clone, PartialEq)]
@@ -248,6 +248,12 @@ pub(crate) fn orientation(root: &DataSet, frame: u32) -> Option<[f64; 6]> {
     Groups::of_frame(root, frame)
         .group(tags::PLANE_ORIENTATION_SEQUENCE)
         .vector(tags::IMAGE_ORIENTATION_PATIENT)
+}
+
+/// Patient Orientation, which the standard wants where there is no Image Orientation (Patient).
+pub(crate) fn patient_orientation(root: &DataSet) -> Option<PatientOrientation> {
+    let text = root.text(tags::PATIENT_ORIENTATION)?;
+    PatientOrientation::from_values(text.split('\\'))
 }
 
 /// Image Position (Patient) of a frame.
