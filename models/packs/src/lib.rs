@@ -14,6 +14,7 @@ mod manifest;
 mod pack;
 mod pickle;
 mod store;
+mod tensors;
 mod write;
 
 pub use error::{PackError, Result};
@@ -26,4 +27,5 @@ pub use manifest::{
 };
 pub use pack::Pack;
 pub use store::{Origin, PackEntry, PackStore};
+pub use tensors::read_tensors;
 pub use write::{Existing, PackBuilder, write_pack};

@@ -1,13 +1,11 @@
 //! Objectives, one file each, over candle tensors with gradients.
 
-mod bce;
 mod claims;
 mod infonce;
 mod siglip;
 mod simclr;
 mod vqa;
 
-pub use bce::bce_with_logits_sum;
 pub use claims::{binary_cross_entropy, claim_loss, focal_cross_entropy};
 pub use infonce::{cross_entropy, infonce, multi_positive_infonce, similarity};
 pub use siglip::siglip;

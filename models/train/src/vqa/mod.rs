@@ -28,7 +28,7 @@ pub use examples::{Batch, Examples, ImageSet};
 pub use fit::{Starts, VqaData, VqaOutcome, train_vqa};
 pub use images::ImageIndex;
 pub use judge::{Judged, QuestionTypes, judge};
-pub use model::{AnswerModel, FrozenFeatures, ModelLoss};
+pub use model::{AnswerModel, FrozenFeatures};
 pub use objective::VqaObjective;
 pub use plan::{Conduct, Method, Preset, VqaPlan};
 pub use records::{Language, QaRecord, QuestionFormat, read};

@@ -1,12 +1,12 @@
 //! MEVF and QCR behind one face: a loss for training, logits for judging.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use lucency_nn::{Bias, Dropout, Linear, Mode, Weights};
-use lucency_zoo::vqa::{Cdae, MamlCnn, Mevf, Qcr, VisualBatch};
+use lucency_zoo::vqa::{Branch, Cdae, MamlCnn, Mevf, Qcr, VisualBatch};
 
 use super::examples::{Batch, ImageSet};
 use super::plan::{Method, VqaPlan};
-use crate::losses::bce_with_logits_sum;
+use crate::losses::{Reconstruction, mevf_loss, qcr_loss};
 use crate::{Result, TrainError};
 
 /// Images a batch when only features are wanted.
@@ -18,14 +18,6 @@ pub enum AnswerModel {
     Mevf(Box<Mevf>),
     /// QCR.
     Qcr(Box<Qcr>),
-}
-
-/// What a step minimises, with its parts.
-pub struct ModelLoss {
-    /// `[]`.
-    pub total: Tensor,
-    /// For the log.
-    pub parts: Vec<(&'static str, f64)>,
 }
 
 impl AnswerModel {
@@ -56,84 +48,41 @@ impl AnswerModel {
         })
     }
 
-    /// The published loss of a batch: of MEVF the summed binary cross-entropy and the weighted reconstruction error over the batch's
-    /// size, of QCR the mean of each branch.
+    /// The published loss of a batch, `[]`; see [`mevf_loss`] and [`qcr_loss`].
     ///
     /// - `features`: `[b, v]` where the image networks are frozen
-    ///
-    /// Source: `trainer.py` of MEVF, `train.py` of QCR (sarahESL/PubMedCLIP).
     pub fn loss(
         &self,
         batch: &Batch,
         features: Option<&Tensor>,
-        plan: &VqaPlan,
         dropout: &mut Dropout,
-    ) -> Result<ModelLoss> {
+    ) -> Result<Tensor> {
+        let (visual, tokens, closed) = (&batch.visual, &batch.tokens, &batch.closed);
         match self {
             Self::Mevf(m) => {
-                let (logits, reconstruction) = match features {
-                    Some(f) => (
-                        m.forward_from_features(f, &batch.tokens, Some(dropout))?
-                            .logits,
-                        None,
-                    ),
-                    None => {
-                        let out =
-                            m.forward(&batch.visual, &batch.tokens, Mode::Train, Some(dropout))?;
-                        (out.logits, out.reconstruction)
-                    }
+                let out = match features {
+                    Some(f) => m.forward_from_features(f, tokens, Some(dropout))?,
+                    None => m.forward(visual, tokens, Mode::Train, Some(dropout))?,
                 };
-                let n = batch.tokens.len() as f64;
-                let bce = (bce_with_logits_sum(&logits, &batch.targets)? * (1.0 / n))?;
-                let mut parts = vec![("bce", value(&bce)?)];
-                let mut total = bce;
-                if let Some(mse) = reconstruction_error(reconstruction.as_ref(), &batch.visual)? {
-                    parts.push(("mse", value(&mse)?));
-                    total = (total + (mse * (plan.ae_weight / n))?)?;
-                }
-                Ok(ModelLoss { total, parts })
+                let copy = reconstruction(out.reconstruction.as_ref(), visual);
+                mevf_loss(&out.logits, &batch.targets, copy)
             }
             Self::Qcr(m) => {
                 let out = match features {
-                    Some(f) => {
-                        m.forward_from_features(f, &batch.tokens, &batch.closed, Some(dropout))?
-                    }
-                    None => m.forward(
-                        &batch.visual,
-                        &batch.tokens,
-                        &batch.closed,
-                        Mode::Train,
-                        Some(dropout),
-                    )?,
+                    Some(f) => m.forward_from_features(f, tokens, closed, Some(dropout))?,
+                    None => m.forward(visual, tokens, closed, Mode::Train, Some(dropout))?,
                 };
-                let mut parts = Vec::new();
-                let mut total = Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?;
-                let width = batch.targets.dim(1)?;
-                let mut offset = 0;
-                for (name, branch) in [("closed", &out.closed), ("open", &out.open)] {
-                    let classes = match name {
-                        "closed" => m.config().closed_answers,
-                        _ => width - offset,
-                    };
-                    if !branch.rows.is_empty() {
-                        let rows: Vec<u32> = branch.rows.iter().map(|r| *r as u32).collect();
-                        let rows = Tensor::from_vec(rows, branch.rows.len(), &Device::Cpu)?;
-                        let targets = batch.targets.index_select(&rows, 0)?;
-                        let targets = targets.narrow(1, offset, classes)?.contiguous()?;
-                        let count = (branch.rows.len() * classes) as f64;
-                        let mean =
-                            (bce_with_logits_sum(&branch.logits, &targets)? * (1.0 / count))?;
-                        parts.push((name, value(&mean)?));
-                        total = (total + mean)?;
-                    }
-                    offset += classes;
-                }
-                if let Some(mse) = reconstruction_error(out.reconstruction.as_ref(), &batch.visual)?
-                {
-                    parts.push(("mse", value(&mse)?));
-                    total = (total + (mse * plan.ae_weight)?)?;
-                }
-                Ok(ModelLoss { total, parts })
+                let split = m.config().closed_answers;
+                let open = m.config().open_answers;
+                let targets = [
+                    branch_targets(&batch.targets, &out.closed, 0, split)?,
+                    branch_targets(&batch.targets, &out.open, split, open)?,
+                ];
+                qcr_loss(
+                    (&out.closed.logits, &targets[0]),
+                    (&out.open.logits, &targets[1]),
+                    reconstruction(out.reconstruction.as_ref(), visual),
+                )
             }
         }
     }
@@ -195,19 +144,25 @@ impl AnswerModel {
 /// The logit of an answer of the branch that was not taken.
 pub const OTHER_BRANCH: f32 = -1e4;
 
-fn value(tensor: &Tensor) -> Result<f64> {
-    Ok(f64::from(tensor.to_scalar::<f32>()?))
+/// What the autoencoder was given and what it gave back.
+fn reconstruction<'a>(
+    copy: Option<&'a Tensor>,
+    visual: &'a VisualBatch,
+) -> Option<Reconstruction<'a>> {
+    Some((visual.ae.as_ref()?, copy?))
 }
 
-/// The mean squared error of the autoencoder's output against its input, `[]`.
-fn reconstruction_error(
-    reconstruction: Option<&Tensor>,
-    visual: &VisualBatch,
-) -> Result<Option<Tensor>> {
-    match (reconstruction, &visual.ae) {
-        (Some(made), Some(given)) => Ok(Some((made - given)?.sqr()?.mean_all()?)),
-        _ => Ok(None),
+/// The targets of a branch's rows, its own answers alone, `[rows, answers]`.
+fn branch_targets(all: &Tensor, branch: &Branch, from: usize, answers: usize) -> Result<Tensor> {
+    let rows: Vec<u32> = branch.rows.iter().map(|r| *r as u32).collect();
+    if rows.is_empty() {
+        return Ok(Tensor::zeros((0, answers), DType::F32, &Device::Cpu)?);
     }
+    let rows = Tensor::from_vec(rows, branch.rows.len(), &Device::Cpu)?;
+    Ok(all
+        .index_select(&rows, 0)?
+        .narrow(1, from, answers)?
+        .contiguous()?)
 }
 
 /// Outputs of frozen image networks, computed once an image; the linear layer after the autoencoder is still trained.

@@ -117,14 +117,11 @@ impl Objective for VqaObjective<'_> {
             step,
             DROPOUT,
         )));
-        let loss = self
-            .model
-            .loss(&batch, features.as_ref(), self.plan, &mut dropout)?;
-        let mut parts = loss.parts;
-        parts.push(("epoch", (step / self.per_epoch() + 1) as f64));
+        let total = self.model.loss(&batch, features.as_ref(), &mut dropout)?;
+        let epoch = (step / self.per_epoch() + 1) as f64;
         Ok(StepLoss {
-            total: loss.total,
-            parts,
+            total,
+            parts: vec![("epoch", epoch)],
             samples: rows.len(),
         })
     }

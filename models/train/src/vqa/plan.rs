@@ -91,8 +91,6 @@ pub struct VqaPlan {
     pub clip_norm: f64,
     /// Decay of the averaged weights; 0 for none.
     pub ema_decay: f64,
-    /// Weight of the reconstruction error.
-    pub ae_weight: f64,
     /// Share of an answer's score spread over all answers.
     pub label_smoothing: f64,
     /// Probability that a word which occurs once in training is shown as unknown.
@@ -132,7 +130,6 @@ impl VqaPlan {
             rate: Rate::mevf(0.005),
             clip_norm: 0.25,
             ema_decay: 0.0,
-            ae_weight: 0.001,
             label_smoothing: 0.0,
             word_dropout: 0.0,
             augment: None,

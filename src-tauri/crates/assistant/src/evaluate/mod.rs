@@ -1,9 +1,12 @@
-//! Measures of a pack on data that the caller names.
+//! Measures of a pack, or of a training run, on data that the caller names.
 
+mod answerer;
+mod encoder;
 mod images;
 mod vqa;
 mod zeroshot;
 
-pub use images::ImageFolder;
-pub use vqa::{VqaControls, VqaReport, evaluate_vqa};
+pub use answerer::{Answerer, Given, RunAnswerer};
+pub use encoder::{ImageEncoder, read_image};
+pub use vqa::{ControlReport, ReliabilityBin, VqaControls, VqaReport, VqaSet, evaluate_vqa};
 pub use zeroshot::{ClassRecall, ZeroShotReport, evaluate_zeroshot};

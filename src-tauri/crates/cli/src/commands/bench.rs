@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use lucency_assistant::{Assistant, Options, Picture, assets};
 use serde::Serialize;
 
@@ -18,12 +18,22 @@ const SLICES: usize = 500;
 
 /// `lucency bench`
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
+    #[command(subcommand)]
+    only: Option<Only>,
     /// Folder with a study to measure on [default: the demo study]
     #[arg(long, value_name = "DIR")]
     study: Option<PathBuf>,
     #[command(flatten)]
     pack: PackChoice,
+}
+
+/// One part of the application on its own.
+#[derive(Subcommand)]
+enum Only {
+    /// Time training of the question-answering network, and asking
+    Vqa(super::bench_vqa::BenchVqa),
 }
 
 /// What was measured. Times are milliseconds, medians unless the name says otherwise.
@@ -57,17 +67,21 @@ struct Measured {
     ask_process_peak_memory_mib: Option<f64>,
 }
 
+/// Where it was measured.
 #[derive(Serialize)]
-struct Machine {
-    cpu: String,
-    threads: usize,
+pub(super) struct Machine {
+    pub(super) cpu: String,
+    pub(super) threads: usize,
     os: String,
-    build: &'static str,
+    pub(super) build: &'static str,
 }
 
 impl Bench {
     /// Measures and prints.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
+        if let Some(Only::Vqa(vqa)) = &self.only {
+            return vqa.run(output);
+        }
         let scratch = tempfile::tempdir().map_err(io)?;
         let ct = scratch.path().join("ct");
         let film = scratch.path().join("film");
@@ -144,7 +158,10 @@ impl Bench {
 }
 
 /// The same pack with an empty cache.
-fn fresh_assistant(assistant: &Assistant, scratch: &Path) -> Result<Assistant, CommandError> {
+pub(super) fn fresh_assistant(
+    assistant: &Assistant,
+    scratch: &Path,
+) -> Result<Assistant, CommandError> {
     let standard = Options::standard(None)?;
     Ok(Assistant::open(Options {
         home: scratch.join("home"),
@@ -154,7 +171,7 @@ fn fresh_assistant(assistant: &Assistant, scratch: &Path) -> Result<Assistant, C
 }
 
 /// The picture with one pixel changed and a hash of its own: never seen before.
-fn changed(picture: &Picture, i: usize) -> Picture {
+pub(super) fn changed(picture: &Picture, i: usize) -> Picture {
     let mut picture = picture.clone();
     let n = picture.image.data.len();
     picture.image.data[i % n] ^= 1;
@@ -203,7 +220,7 @@ pub fn report_memory() {
     }
 }
 
-fn median(
+pub(super) fn median(
     runs: usize,
     mut run: impl FnMut(usize) -> Result<(), CommandError>,
 ) -> Result<f64, CommandError> {
@@ -217,19 +234,19 @@ fn median(
     Ok(times[times.len() / 2])
 }
 
-fn ms(begun: Instant) -> f64 {
+pub(super) fn ms(begun: Instant) -> f64 {
     begun.elapsed().as_secs_f64() * 1000.0
 }
 
 /// A figure of `/proc/self/status` in MiB, where there is one.
-fn status_mib(field: &str) -> Option<f64> {
+pub(super) fn status_mib(field: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with(field))?;
     let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib / 1024.0)
 }
 
-fn machine() -> Machine {
+pub(super) fn machine() -> Machine {
     let cpu = std::fs::read_to_string("/proc/cpuinfo")
         .ok()
         .and_then(|t| {
@@ -250,7 +267,7 @@ fn machine() -> Machine {
 }
 
 /// The files of a folder and its subfolders, sorted.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, CommandError> {
+pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let mut files = Vec::new();
     let mut open = vec![folder.to_path_buf()];
     while let Some(folder) = open.pop() {

@@ -2,9 +2,11 @@
 
 pub mod assist;
 pub mod bench;
+mod bench_vqa;
 pub mod demo;
 pub mod demo_assets;
 pub mod eval;
+mod eval_vqa;
 pub mod packs;
 pub mod phantom;
 pub mod study;

@@ -9,11 +9,16 @@ mod pack;
 mod phantoms;
 mod prompts;
 mod questions;
+mod vqa;
+mod vqa_pretrain;
 mod vqa_rad;
+mod vqa_starts;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use lucency_nn::Progress;
+
+pub use vqa::{FormatChoice, LanguageChoice};
 
 use crate::output::{CommandError, Output};
 
@@ -24,6 +29,12 @@ pub enum Train {
     Clip(clip::ClipArgs),
     /// Train the answer head on a run's towers, calibrate, measure and write the pack
     Answers(answers::AnswersArgs),
+    /// Train MEVF or QCR on a question file
+    Vqa(Box<vqa::VqaArgs>),
+    /// Train the denoising autoencoder of MEVF and QCR on a folder of images
+    Cdae(vqa_pretrain::CdaeArgs),
+    /// Train the few-shot network of MEVF and QCR on images with classes
+    Maml(vqa_pretrain::MamlArgs),
 }
 
 /// A recipe: architecture, data, objective and schedule together.
@@ -39,6 +50,9 @@ impl Train {
         match self {
             Self::Clip(args) => args.run(output),
             Self::Answers(args) => args.run(output),
+            Self::Vqa(args) => args.run(output),
+            Self::Cdae(args) => args.run(output),
+            Self::Maml(args) => args.run(output),
         }
     }
 }
