@@ -112,6 +112,12 @@ impl Conv2d {
         )
     }
 
+    /// Weight, bias and padding of a layer with stride 1 and a bias.
+    pub(crate) fn plain(&self) -> Option<(&Tensor, &Tensor, usize)> {
+        let bias = self.bias.as_ref().filter(|_| self.stride == 1)?;
+        Some((&self.weight, bias, self.padding))
+    }
+
     /// The weight, `[out, in, k, k]`.
     pub fn weight(&self) -> &Tensor {
         &self.weight

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::batch_norm::Follow;
-use crate::{Init, NnError, Result, Weights, kernels};
+use crate::{Conv2d, Init, NnError, Result, Weights, kernels};
 
 /// The transpose of a convolution with square kernels: a small image becomes a large one.
 #[derive(Debug, Clone)]
@@ -63,7 +63,44 @@ impl ConvTranspose2d {
         self.run(x, Follow::Relu)
     }
 
+    /// [`ConvTranspose2d::forward_relu`] and then a convolution; the image between them is not kept.
+    ///
+    /// - `project`: a convolution of `outputs` channels with stride 1 and a bias
+    /// - returns what `project` makes of the larger image, `[b, project's outputs, ..]`
+    ///
+    /// Errors also where [`Conv2d::forward`] would.
+    pub fn forward_relu_then(&self, x: &Tensor, project: &Conv2d) -> Result<Tensor> {
+        let Some((weight, bias, padding)) = project.plain() else {
+            return project.forward(&self.forward_relu(x)?);
+        };
+        self.check(x)?;
+        let (kernel, channels) = (weight.dim(2)?, weight.dim(1)?);
+        let size = |n: usize| {
+            (n - 1) * self.stride + self.weight.dims()[2] + self.output_padding - 2 * self.padding
+        };
+        let (_, _, h, w) = x.dims4()?;
+        if channels != self.bias.elem_count() || size(h.min(w)) + 2 * padding < kernel {
+            return project.forward(&self.forward_relu(x)?);
+        }
+        let strides = (self.stride, self.padding, self.output_padding);
+        let grow = (&self.weight, &self.bias);
+        kernels::upsample_project(x, grow, strides, (weight, bias), padding)
+    }
+
     fn run(&self, x: &Tensor, follow: Follow) -> Result<Tensor> {
+        self.check(x)?;
+        kernels::conv_transpose2d(
+            x,
+            &self.weight,
+            &self.bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            follow,
+        )
+    }
+
+    fn check(&self, x: &Tensor) -> Result<()> {
         let (_, c, h, w) = x.dims4()?;
         let (inputs, _, kernel, _) = self.weight.dims4()?;
         if c != inputs {
@@ -75,14 +112,6 @@ impl ConvTranspose2d {
             let reason = format!("nothing is left of a {h}×{w} image");
             return Err(NnError::argument("transposed convolution", reason));
         }
-        kernels::conv_transpose2d(
-            x,
-            &self.weight,
-            &self.bias,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            follow,
-        )
+        Ok(())
     }
 }

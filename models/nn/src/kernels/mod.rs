@@ -108,6 +108,23 @@ pub(crate) fn conv_transpose2d(
     composed::conv_transpose2d(x, weight, bias, stride, padding, output_padding, follow)
 }
 
+/// A transposed convolution with a ReLU and then a convolution with stride 1; each layer as weight, bias.
+pub(crate) fn upsample_project(
+    x: &Tensor,
+    grow: (&Tensor, &Tensor),
+    strides: (usize, usize, usize),
+    project: (&Tensor, &Tensor),
+    padding: usize,
+) -> Result<Tensor> {
+    let tensors = [x, grow.0, grow.1, project.0, project.1];
+    if fused::fusible(&tensors) && x.elem_count() > 0 && project.0.dim(2)? > 1 {
+        return conv::upsample_project(x, grow, strides, project, padding);
+    }
+    let (stride, own, extra) = strides;
+    let wide = conv_transpose2d(x, grow.0, grow.1, stride, own, extra, Follow::Relu)?;
+    conv2d(&wide, project.0, Some(project.1), 1, padding, Then::Nothing)
+}
+
 pub(crate) fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
     if fused::fusible(&[x]) {
         return pool::max_pool2d(x, kernel, stride);

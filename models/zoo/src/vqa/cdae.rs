@@ -70,8 +70,8 @@ impl Cdae {
     pub fn decode(&self, code: &Tensor) -> Result<Tensor> {
         let x = self.grow[0].forward_relu(code)?; // [b, 32, h / 2, w / 2]
         let x = self.smooth[0].forward_relu(&x)?;
-        let x = self.grow[1].forward_relu(&x)?; // [b, 64, h, w]
-        Ok(ops::sigmoid(&self.smooth[1].forward(&x)?)?)
+        let logits = self.grow[1].forward_relu_then(&x, &self.smooth[1])?; // [b, 1, h, w] by way of [b, 64, h, w]
+        Ok(ops::sigmoid(&logits)?)
     }
 
     /// Encodes and decodes.

@@ -13,11 +13,15 @@ fn released_maml_weights_give_the_reference_features() {
     );
     // The release has no batch norms; a fresh store draws them as PyTorch does.
     let weights = Weights::fresh(1, &Device::Cpu).pp("maml_v_emb");
-    weights.overlay(tensors(FOLDER, "maml.safetensors")).unwrap();
+    weights
+        .overlay(tensors(FOLDER, "maml.safetensors"))
+        .unwrap();
     let maml = MamlCnn::load(&weights).unwrap();
     let found = maml.forward(&inputs["maml_image"], Mode::Eval).unwrap();
     assert_close("features", &found, &wanted["maml_embedding"], 1e-5);
-    let late = weights.overlay(tensors(FOLDER, "maml.safetensors")).unwrap_err();
+    let late = weights
+        .overlay(tensors(FOLDER, "maml.safetensors"))
+        .unwrap_err();
     assert!(late.to_string().contains("maml_v_emb.conv"), "{late}");
 }
 
@@ -40,6 +44,11 @@ fn released_auto_encoder_weights_give_the_reference_code_and_image() {
     assert_close("flat code", &flat, first, 1e-4 * largest.max(1e-1));
     let decoded = cdae.decode(&code).unwrap();
     assert_close("image", &decoded, &wanted["decoder"], 1e-5);
-    let mse = (decoded - image).unwrap().sqr().unwrap().mean_all().unwrap();
+    let mse = (decoded - image)
+        .unwrap()
+        .sqr()
+        .unwrap()
+        .mean_all()
+        .unwrap();
     assert_close("squared error", &mse, &wanted["mse"], 1e-5);
 }

@@ -9,6 +9,7 @@ mod packed;
 mod slope;
 mod transposed;
 mod unrolled;
+mod upsample;
 mod weight;
 
 use std::sync::{Arc, OnceLock};
@@ -26,6 +27,7 @@ use unrolled::{Geometry, Strip, Unrolled};
 use weight::weight_gradient;
 
 pub(crate) use transposed::conv_transpose2d;
+pub(crate) use upsample::upsample_project;
 
 /// What follows the sums and the bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

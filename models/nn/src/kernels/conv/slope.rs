@@ -72,7 +72,7 @@ impl<'a> Slope<'a> {
 }
 
 vectorised! {
-    fn masked(y: &[f32], dy: &[f32], to: &mut [f32]) {
+    pub(super) fn masked(y: &[f32], dy: &[f32], to: &mut [f32]) {
         for (to, (&y, &dy)) in to.iter_mut().zip(y.iter().zip(dy)) {
             *to = if y > 0.0 { dy } else { 0.0 };
         }

@@ -54,7 +54,7 @@ pub(super) struct Unrolled {
     /// Floats of one prepared image; 0 if the image serves as it is.
     pub(super) size: usize,
     /// Rows of a phase.
-    rows: usize,
+    pub(super) rows: usize,
     /// Phases of an axis that a kernel touches.
     phases: usize,
 }

@@ -127,3 +127,51 @@ fn of_equal_values_the_first_gets_the_gradient() {
         .collect();
     assert_eq!(gradient.to_vec1::<f32>().unwrap(), wanted);
 }
+
+#[test]
+fn growing_and_projecting_at_once_equals_one_after_the_other() {
+    for (b, c, wide, o, h, k, stride, extra, padding) in [
+        (2, 3, 5, 1, 4, 3, 2, 1, 1),
+        (3, 4, 9, 2, 3, 3, 2, 0, 1),
+        (1, 2, 3, 1, 5, 3, 1, 0, 0),
+        (5, 2, 8, 1, 3, 5, 3, 2, 2),
+    ] {
+        let strides = (stride, 1, extra);
+        let inputs = [
+            random(1, &[b, c, h, h + 1], 1.0),
+            random(2, &[c, wide, k, k], 0.3),
+            random(3, &[wide], 0.5),
+            random(4, &[o, wide, 3, 3], 0.3),
+            random(5, &[o], 0.5),
+        ];
+        let run = |t: &[Tensor], fused: bool| {
+            if fused {
+                return upsample_project(&t[0], (&t[1], &t[2]), strides, (&t[3], &t[4]), padding)
+                    .unwrap();
+            }
+            let grown =
+                conv_transpose2d(&t[0], &t[1], &t[2], stride, 1, extra, Follow::Relu).unwrap();
+            conv2d(&grown, &t[3], Some(&t[4]), 1, padding, Then::Nothing).unwrap()
+        };
+        let results: Vec<(Tensor, Vec<Tensor>)> = [true, false]
+            .map(|fused| {
+                let vars: Vec<Var> = inputs
+                    .iter()
+                    .map(|t| Var::from_tensor(t).unwrap())
+                    .collect();
+                let tracked: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+                let y = run(&tracked, fused);
+                let loss = (&y * random(9, y.dims(), 1.0)).unwrap().sum_all().unwrap();
+                let gradients = loss.backward().unwrap();
+                let gradients = vars.iter().map(|v| gradients.get(v).unwrap().clone());
+                (y.detach(), gradients.collect())
+            })
+            .into();
+        let gap = difference(&results[0].0, &results[1].0);
+        assert!(gap < 2e-6, "{b}×{c}→{wide}→{o}: values {gap:e}");
+        for (i, (mine, theirs)) in results[0].1.iter().zip(&results[1].1).enumerate() {
+            let gap = difference(mine, theirs);
+            assert!(gap < 6e-6, "{b}×{c}→{wide}→{o}: gradient {i} {gap:e}");
+        }
+    }
+}
