@@ -1,6 +1,7 @@
 //! `lucency`: the assistant's use cases without a window. Every command has `--json`.
 
 mod commands;
+mod csv;
 mod npy;
 mod output;
 mod sample;

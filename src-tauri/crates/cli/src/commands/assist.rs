@@ -8,6 +8,7 @@ use lucency_assistant::{
     Assistant, AssistantError, Interrupt, Options, Picture, Progress, picture,
 };
 
+use super::batch;
 use crate::output::{CommandError, Output};
 
 /// Which model pack to use.
@@ -31,14 +32,26 @@ impl From<AssistantError> for CommandError {
     }
 }
 
-/// `lucency ask FILE --question Q`
+/// `lucency ask FILE --question Q`, `lucency ask --batch FILE.csv --out FILE.csv`
 #[derive(Args)]
 pub struct Ask {
-    /// DICOM, PNG, JPEG, TIFF or BMP file
-    file: PathBuf,
-    /// What to ask about the image
-    #[arg(long, short)]
-    question: String,
+    /// DICOM, PNG, JPEG, TIFF or BMP file; with --out, also a folder, whose every image is asked about
+    #[arg(required_unless_present = "batch", conflicts_with = "batch")]
+    file: Option<PathBuf>,
+    /// What to ask about the image; with --out, may be given several times
+    #[arg(
+        long,
+        short,
+        required_unless_present = "batch",
+        conflicts_with = "batch"
+    )]
+    question: Vec<String>,
+    /// Table of questions: columns image and question, and id if you like; paths start at the table's folder
+    #[arg(long, value_name = "FILE.csv", requires = "out")]
+    batch: Option<PathBuf>,
+    /// Table of answers
+    #[arg(long, value_name = "FILE.csv")]
+    out: Option<PathBuf>,
     /// Frame within the file, counted from 1
     #[arg(long, default_value_t = 1)]
     frame: u32,
@@ -97,11 +110,29 @@ pub struct Embed {
 }
 
 impl Ask {
-    /// Answers the question.
+    /// Answers the question, or every question of a table or about a folder.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        let picture = open(&self.file, self.frame)?;
+        let rows = match (&self.batch, &self.file, &self.out) {
+            (Some(table), _, _) => batch::rows_of_table(table)?,
+            (None, Some(file), Some(_)) => batch::rows_of_folder(file, &self.question)?,
+            (None, file, _) => return self.ask_once(file.as_deref(), output),
+        };
+        let out = self.out.clone().unwrap_or_default();
         let assistant = self.pack.open()?;
-        let answer = assistant.ask(&picture, &self.question, jiff::Timestamp::now())?;
+        let done = batch::run(&assistant, &rows, self.frame, &out)?;
+        output.print(&done, batch::text)
+    }
+
+    fn ask_once(&self, file: Option<&Path>, output: Output) -> Result<(), CommandError> {
+        let (Some(file), [question]) = (file, &self.question[..]) else {
+            return Err(CommandError::new(
+                "usage",
+                "one image and one question, or --out FILE.csv for several",
+            ));
+        };
+        let picture = open(file, self.frame)?;
+        let assistant = self.pack.open()?;
+        let answer = assistant.ask(&picture, question, jiff::Timestamp::now())?;
         output.print(&answer, answer_text)
     }
 }
@@ -194,6 +225,11 @@ pub fn progress_line() -> impl FnMut(Progress) {
 pub fn answer_text(answer: &Answer) -> String {
     let percent = |v: f64| format!("{:.0} %", v * 100.0);
     let mut lines = Vec::new();
+    if !answer.cautions.is_empty() {
+        lines.push("No answer.".to_owned());
+        lines.extend(answer.cautions.iter().map(|c| c.message.clone()));
+        return lines.join("\n");
+    }
     if answer.abstained {
         lines.push(format!(
             "I do not know. (best guess: {}, {}; answers are given from {})",

@@ -1,6 +1,7 @@
 //! One file a command family.
 
 pub mod assist;
+pub mod batch;
 pub mod bench;
 mod bench_vqa;
 pub mod demo;
