@@ -3,6 +3,7 @@
 #   make run     builds and opens the window on the demo study; without a display, the headless demo
 #                (make run PATHS="scan.dcm folder" opens your own files)
 #   make test    installs what the tests need and runs every check, cheapest first
+#   make bench-window   times the window of a release build
 #
 # Builds go to CARGO_TARGET_DIR, by default outside the checkout.
 
@@ -44,6 +45,11 @@ demo: packages-cli
 
 test: packages-test
 	@.ci/test.sh all
+
+# Times the window of a release build: start to the first image, scrolling through 500 slices.
+.PHONY: bench-window
+bench-window: packages-test
+	@.ci/test.sh bench
 
 # Parts of `make test`.
 fmt ui lint unit e2e: packages-test

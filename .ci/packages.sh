@@ -24,7 +24,9 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 echo "Installing system packages: ${missing[*]}"
-install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}")
+# A fresh machine often updates itself in the background: wait for it instead of failing.
+install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
+    apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends "${missing[@]}")
 if ! "${install[@]}" </dev/null >/dev/null 2>&1; then
     "${as_root[@]}" apt-get update -qq </dev/null
     "${install[@]}" </dev/null >/dev/null

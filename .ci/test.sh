@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Every check, cheapest first: `.ci/test.sh all`, or one part: fmt | ui | lint | unit | e2e.
+# `.ci/test.sh bench` checks nothing: it times the window of a release build.
 # Called by the Makefile, which has installed the system packages and set CARGO_TARGET_DIR and CACHE.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -115,7 +116,8 @@ unit() {
     fi
     binaries
     rust_tests "Unit, parity and whole-system tests" 'not binary(e2e)' \
-        --lib --bins --test '*' -- --skip viewing:: --skip assisting:: --skip starting::
+        --lib --bins --test '*' -- --skip viewing:: --skip assisting:: --skip starting:: \
+            --skip keyboard:: --skip opening::
     step "Examples in the documentation" cargo test "${WHOLE[@]}" --doc --quiet
 }
 
@@ -132,10 +134,23 @@ e2e() {
     echo "Screenshots: $LUCENCY_ARTIFACTS"
 }
 
+# How fast the window is: printed, never asserted.
+bench() {
+    step "WebDriver for Tauri windows" driver
+    mkdir -p "$LUCENCY_ARTIFACTS"
+    step "Release build" cargo build --release --locked -p lucency-app --features custom-protocol
+    export LUCENCY_BIN="$CARGO_TARGET_DIR/release"
+    step "The window, timed" cargo test --locked -p lucency-tests --test e2e -- \
+        --ignored --nocapture --exact measuring::measure_the_window
+}
+
 need cargo "install Rust from https://rustup.rs"
 case "${1:-all}" in
     all) fmt; ui; lint; unit; e2e ;;
     fmt | ui | lint | unit) "$1" ;;
-    e2e) [ -d ui/dist/assets ] || { step "UI packages" npm --prefix ui ci --no-audit --no-fund; built_ui; }; e2e ;;
+    e2e | bench)
+        [ -d ui/dist/assets ] || { step "UI packages" npm --prefix ui ci --no-audit --no-fund; built_ui; }
+        "$1"
+        ;;
     *) echo "unknown part: $1" >&2; exit 2 ;;
 esac

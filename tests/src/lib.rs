@@ -25,15 +25,18 @@ pub fn data(test: &str) -> Option<PathBuf> {
     None
 }
 
-/// An executable of this workspace, built in the profile of the running test.
+/// An executable of this workspace: from the folder `LUCENCY_BIN`, or built in the profile of the running test.
 ///
 /// Panics with the command that builds it if it is not there.
 pub fn executable(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
-    let profile = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("tests are built in <target>/<profile>/deps");
+    let profile = std::env::var_os("LUCENCY_BIN").map(PathBuf::from);
+    let profile = profile.unwrap_or_else(|| {
+        test.parent()
+            .and_then(Path::parent)
+            .expect("tests are built in <target>/<profile>/deps")
+            .to_path_buf()
+    });
     let path = profile.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(
         path.exists(),

@@ -68,3 +68,43 @@ fn window_finds_similar_cases() {
     );
     window.screenshot("cases");
 }
+
+#[test]
+fn window_says_what_was_asked_and_asks_what_fits_by_key() {
+    let window = Window::open("suggestions", &["--demo"]);
+    window.painted();
+    window.element("suggestion");
+    let shown = window.text("suggestions-for").to_lowercase();
+    assert!(
+        shown.contains("chest") || shown.contains("head"),
+        "the demo study says what it shows: {shown}"
+    );
+    window.stroke("Ctrl+1");
+    let kind = window.text("answer-kind");
+    assert!(kind.contains("closed"), "a yes-or-no question: {kind}");
+    window.screenshot("asked");
+}
+
+#[test]
+fn window_gives_a_reason_instead_of_an_invented_answer() {
+    let window = Window::open("no-answer", &["--demo"]);
+    window.painted();
+    window.element("suggestion");
+    // Neither part of the demo study shows a hand.
+    window.type_into("ask-input", "Is there a fracture of the wrist?");
+    window.press(ENTER);
+    assert_eq!(window.text("answer-text"), "No answer");
+    let reason = window.text("caution");
+    assert!(reason.contains("hand"), "{reason}");
+    assert!(!window.has("answer-confidence"), "no number for a guess");
+    window.screenshot("other-region");
+
+    window.type_into("ask-input", "这张图像中有胸腔积液吗?");
+    window.click("ask-submit");
+    window.until(
+        "the question in another script is refused with the reason",
+        "return [...document.querySelectorAll('[data-testid=answer] .failed')]
+             .some(p => p.textContent.includes('English'))",
+    );
+    window.screenshot("other-script");
+}

@@ -3,10 +3,15 @@
 //! Needs Xvfb, dbus-daemon, WebKitWebDriver and tauri-driver (`make test` installs them) and the built executables.
 #![cfg(target_os = "linux")]
 
+mod dragging;
 mod surroundings;
 mod webdriver;
 mod window;
+mod x11;
 
 mod assisting;
+mod keyboard;
+mod measuring;
+mod opening;
 mod starting;
 mod viewing;

@@ -28,6 +28,39 @@ fn window_shows_the_demo_study() {
 }
 
 #[test]
+fn window_letters_a_film_and_turns_the_letters_with_it() {
+    let window = Window::open("letters", &["--demo"]);
+    window.painted();
+    // To the frontal film, which has no Image Orientation (Patient).
+    let frontal = "const items = [...document.querySelectorAll('[data-testid=series-item]')];
+        const film = items.find(i => /PA|AP/.test(i.textContent));
+        film?.click();
+        return !!film";
+    assert_eq!(
+        window.run(frontal),
+        true,
+        "the demo study has a frontal film"
+    );
+    let letters = |wanted: [&str; 4]| {
+        let [left, right, top, bottom] = wanted;
+        let script = format!(
+            "const at = side => document.querySelector(`[data-testid=orientation-${{side}}]`)?.textContent;
+             return ['left', 'right', 'top', 'bottom'].map(at).join() === '{left},{right},{top},{bottom}'"
+        );
+        window.until(&format!("the letters are {wanted:?}"), &script);
+    };
+    letters(["R", "L", "H", "F"]);
+    window.screenshot("upright");
+    window.click("tool-rotate-right");
+    letters(["F", "H", "R", "L"]);
+    window.screenshot("turned");
+    window.click("tool-flip-h");
+    letters(["H", "F", "R", "L"]);
+    window.click("tool-reset");
+    letters(["R", "L", "H", "F"]);
+}
+
+#[test]
 fn window_changes_the_grey_levels_by_preset_and_by_drag() {
     let window = Window::open("grey-levels", &["--demo"]);
     let first = window.painted();

@@ -22,6 +22,7 @@ pub struct Window {
     session: Session,
     name: String,
     environment: Vec<(String, String)>,
+    asked_ms: f64,
     // Dropped in this order.
     _driver: Driver,
     _bus: Option<Bus>,
@@ -53,12 +54,16 @@ impl Window {
         let driver = Driver::start(&environment);
         let words: Vec<String> = arguments.iter().map(|&a| a.to_owned()).collect();
         let application = lucency_tests::executable("lucency-app");
+        let since_1970 = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("the clock is set");
         let session = Session::start(driver.port, &application, &words)
             .unwrap_or_else(|e| panic!("the window does not open: {e}"));
         let window = Self {
             session,
             name: name.to_owned(),
             environment,
+            asked_ms: since_1970.as_secs_f64() * 1000.0,
             _driver: driver,
             _bus: bus,
             _display: display,
@@ -67,6 +72,11 @@ impl Window {
         };
         window.element("disclaimer");
         window
+    }
+
+    /// When the driver was asked for the window, milliseconds since 1970.
+    pub fn asked_ms(&self) -> f64 {
+        self.asked_ms
     }
 
     /// Starts the application once more on the same display and bus; returns when that process has ended.
@@ -142,6 +152,24 @@ impl Window {
             })
             .collect();
         self.act(json!([{ "type": "key", "id": "keyboard", "actions": strokes }]));
+    }
+
+    /// Presses one stroke such as `Ctrl+Shift+o`, `PageUp` or `?`, as `ui/src/state/shortcuts.ts` names them.
+    pub fn stroke(&self, name: &str) {
+        let (held, key) = split_stroke(name);
+        let action = |kind: &str, value: &str| json!({ "type": kind, "value": value });
+        let strokes: Vec<Value> = held
+            .iter()
+            .map(|key| action("keyDown", key))
+            .chain([action("keyDown", &key), action("keyUp", &key)])
+            .chain(held.iter().rev().map(|key| action("keyUp", key)))
+            .collect();
+        self.act(json!([{ "type": "key", "id": "keyboard", "actions": strokes }]));
+    }
+
+    /// The display that the window is on.
+    pub fn display(&self) -> &str {
+        &self._display.name
     }
 
     /// Drags from the middle of the element by a way in pixels, with a button (0 left, 1 middle, 2 right).
@@ -226,7 +254,7 @@ impl Window {
         }
     }
 
-    fn give_up(&self, what: &str) -> ! {
+    pub fn give_up(&self, what: &str) -> ! {
         self.screenshot("failed");
         panic!(
             "{what}; see {}",
@@ -241,6 +269,33 @@ impl Drop for Window {
     fn drop(&mut self) {
         let _ = self.session.end();
     }
+}
+
+/// The modifiers and the key of a stroke's name, as WebDriver's code points (W3C WebDriver, 17.4.2).
+fn split_stroke(name: &str) -> (Vec<String>, String) {
+    let code = |part: &str| match part {
+        "Ctrl" => "\u{e009}".to_owned(),
+        "Shift" => "\u{e008}".to_owned(),
+        "Alt" => "\u{e00a}".to_owned(),
+        "Escape" => "\u{e00c}".to_owned(),
+        "Space" => "\u{e00d}".to_owned(),
+        "PageUp" => "\u{e00e}".to_owned(),
+        "PageDown" => "\u{e00f}".to_owned(),
+        "End" => "\u{e010}".to_owned(),
+        "Home" => "\u{e011}".to_owned(),
+        "ArrowLeft" => "\u{e012}".to_owned(),
+        "ArrowUp" => "\u{e013}".to_owned(),
+        "ArrowRight" => "\u{e014}".to_owned(),
+        "ArrowDown" => "\u{e015}".to_owned(),
+        "F1" => "\u{e031}".to_owned(),
+        other => other.to_owned(),
+    };
+    if name == "+" {
+        return (vec![], code(name));
+    }
+    let mut parts: Vec<String> = name.split('+').map(code).collect();
+    let key = parts.pop().unwrap_or_default();
+    (parts, key)
 }
 
 /// Where screenshots are kept: `LUCENCY_ARTIFACTS`, or a folder beside the build.
