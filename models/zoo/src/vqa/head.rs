@@ -162,7 +162,9 @@ impl AnswerHead {
         };
         let texts: Vec<&str> = questions.iter().map(|q| q.text.as_str()).collect();
         let head = (head * memory.config().trust)?;
-        Ok(log_softmax_last(&(head + memory.logits(features, &texts)?)?)?)
+        Ok(log_softmax_last(
+            &(head + memory.logits(features, &texts)?)?,
+        )?)
     }
 
     /// All answers to one question, best first.

@@ -122,11 +122,8 @@ impl Memory {
             let likeness = self.wordings.likeness(question);
             wording.extend(self.wording_of.iter().map(|w| likeness[*w as usize]));
         }
-        let wording = Tensor::from_vec(
-            wording,
-            (questions.len(), self.config.cases),
-            &Device::Cpu,
-        )?;
+        let wording =
+            Tensor::from_vec(wording, (questions.len(), self.config.cases), &Device::Cpu)?;
         let kernel = (likeness * wording)?; // [b, cases]
         Ok((kernel.matmul(&self.scores)? * self.config.weight)?)
     }

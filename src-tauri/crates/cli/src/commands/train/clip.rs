@@ -39,7 +39,7 @@ pub struct ClipArgs {
     /// Phantoms to train on.
     #[arg(long)]
     phantoms: Option<u64>,
-    /// Start from the averaged weights of this finished run and refine on pairs of phantoms with and without a small finding.
+    /// Start from the averaged weights of this finished run and refine them at a lower rate.
     #[arg(long)]
     from: Option<PathBuf>,
     /// Seed of everything.
@@ -50,9 +50,9 @@ pub struct ClipArgs {
 /// File in a refining run's folder: the state of the run that it started from.
 pub const EARLIER: &str = "earlier.json";
 /// Side of the images kept in memory, of which random crops become the model's input.
-pub const KEPT_SIDE: usize = 144;
+pub const KEPT_SIDE: usize = 208;
 /// Side of the model's input.
-pub const SIDE: usize = 128;
+pub const SIDE: usize = 160;
 /// Channels after the stem of the image tower.
 const WIDTH: usize = 24;
 /// Channels of its trunk.
@@ -66,10 +66,8 @@ const VALIDATION_SEEDS: u64 = 2_000_000;
 const VALIDATION_COUNT: u64 = 400;
 /// How much the claim losses lean on findings that are still hard.
 const FOCUS: f32 = 1.5;
-/// Phantoms that stand alone and pairs of twins in a batch that refines: as many images as [`BATCH`] has phantoms.
-const REFINING: [usize; 2] = [18, 12];
-/// Samples of each source in a batch: phantoms, MedNIST, VQA-RAD.
-const BATCH: [usize; 3] = [42, 3, 3];
+/// Units of each source in a batch: phantoms, pairs of a phantom with and without a small finding, MedNIST, VQA-RAD.
+const BATCH: [usize; 4] = [22, 10, 3, 3];
 
 #[derive(Serialize)]
 struct Report {
@@ -159,13 +157,8 @@ impl ClipArgs {
         for (group, sample) in vqa_rad::samples(&vqa) {
             push(group, sample, &mut indices[2]);
         }
-        let refined = match &self.from {
-            None => Vec::new(),
-            Some(_) => {
-                let file = self.out.join(format!("twins-{count}.grey"));
-                phantoms::twins(&training, KEPT_SIDE, &file, &stop, &report)?
-            }
-        };
+        let file = cache("twins", count);
+        let refined = phantoms::twins(&training, KEPT_SIDE, &file, &stop, &report)?;
         let mut twins = Vec::new();
         for (place, twin) in &refined {
             let mut list = Vec::new();
@@ -184,7 +177,7 @@ impl ClipArgs {
         let config = demo_config(tokenizer.vocab_size());
         let steps = self
             .steps
-            .unwrap_or(if self.from.is_some() { 700 } else { 2250 });
+            .unwrap_or(if self.from.is_some() { 700 } else { 2000 });
         let plan = Plan {
             seed: self.seed,
             schedule: Schedule {
@@ -215,21 +208,16 @@ impl ClipArgs {
         let claims = prompts.pool.claims.len();
         let guide = Guide::load(&weights, TRUNK_CHANNELS, config.embed_dim, claims, FOCUS)?;
         let [phantom_indices, mednist_indices, vqa_indices] = indices;
-        let [alone, paired] = if twins.is_empty() {
-            [BATCH[0], 0]
-        } else {
-            REFINING
-        };
         let mixture = Mixture::new(
             self.seed,
             vec![
-                Part::single(phantom_indices, alone),
+                Part::single(phantom_indices, BATCH[0]),
                 Part {
                     units: twins,
-                    per_batch: paired,
+                    per_batch: BATCH[1],
                 },
-                Part::single(mednist_indices, BATCH[1]),
-                Part::single(vqa_indices, BATCH[2]),
+                Part::single(mednist_indices, BATCH[2]),
+                Part::single(vqa_indices, BATCH[3]),
             ],
         )?;
         let mut objective = Contrastive::new(

@@ -18,9 +18,9 @@ use rayon::prelude::*;
 use super::prompts::{Prompts, SIDED};
 
 /// Pixels on the short side of a rendered film, before it is made small.
-const FILM_SIDE: usize = 208;
+const FILM_SIDE: usize = 320;
 /// Pixels on the side of a rendered slice.
-const SLICE_SIDE: usize = 192;
+const SLICE_SIDE: usize = 240;
 /// The same two for images that are judged.
 const LARGE_FILM_SIDE: usize = 416;
 const LARGE_SLICE_SIDE: usize = 320;

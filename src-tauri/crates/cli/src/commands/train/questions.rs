@@ -136,8 +136,8 @@ pub fn gather(
         .iter()
         .map(|a| {
             let question = ready[a.question.as_str()].clone();
-            let possible =
-                question.form != QuestionForm::YesNo || matches!(a.answer.as_str(), "yes" | "no");
+            let yes_no = matches!(a.answer.as_str(), "yes" | "no");
+            let possible = yes_no == (question.form == QuestionForm::YesNo);
             Row {
                 image: a.image,
                 answer: places.get(a.answer.as_str()).copied().filter(|_| possible),
@@ -153,6 +153,7 @@ pub fn gather(
         hidden: HIDDEN,
         buckets: BUCKETS,
         answers,
+        memory: None,
     };
     Ok(Questions {
         data: AnswerData { features, rows },
