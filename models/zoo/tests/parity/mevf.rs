@@ -143,7 +143,10 @@ impl Case {
 
 #[test]
 fn bilinear_mevf_equals_the_reference() {
-    let case = Case::load("mevf-ban", &config(Fusion::Ban, Rnn::Lstm, 2, visual(true, None)));
+    let case = Case::load(
+        "mevf-ban",
+        &config(Fusion::Ban, Rnn::Lstm, 2, visual(true, None)),
+    );
     case.check_ban();
     let features = case.model.encode_visual(&case.batch, Mode::Eval).unwrap();
     case.close("maml_embedding", &features.narrow(1, 0, 64).unwrap());
@@ -160,7 +163,10 @@ fn bilinear_mevf_with_clip_equals_the_reference() {
 
 #[test]
 fn stacked_mevf_equals_the_reference() {
-    let case = Case::load("mevf-san", &config(Fusion::San, Rnn::Lstm, 2, visual(false, None)));
+    let case = Case::load(
+        "mevf-san",
+        &config(Fusion::San, Rnn::Lstm, 2, visual(false, None)),
+    );
     case.check_output();
     let states = case.model.read(&case.tokens()).unwrap();
     let last = states.i((.., 11)).unwrap();
@@ -168,10 +174,18 @@ fn stacked_mevf_equals_the_reference() {
     let features = case.model.encode_visual(&case.batch, Mode::Eval).unwrap();
     case.close("visual_embedding", &features.unsqueeze(1).unwrap());
     let objects = &case.inputs["multi_objects"];
-    let (attended, maps) = case.model.stacked().unwrap().forward(objects, &last, None).unwrap();
+    let (attended, maps) = case
+        .model
+        .stacked()
+        .unwrap()
+        .forward(objects, &last, None)
+        .unwrap();
     case.close("multi_object_attended", &attended);
     for row in maps.flatten_to(1).unwrap().to_vec2::<f32>().unwrap() {
-        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "weights {row:?}");
+        assert!(
+            (row.iter().sum::<f32>() - 1.0).abs() < 1e-6,
+            "weights {row:?}"
+        );
     }
 }
 
@@ -221,27 +235,45 @@ fn masked_padding_gets_no_attention_and_does_not_change_the_answer() {
 
 #[test]
 fn a_missing_image_and_an_unknown_word_are_errors() {
-    let case = Case::load("mevf-ban", &config(Fusion::Ban, Rnn::Lstm, 2, visual(true, None)));
+    let case = Case::load(
+        "mevf-ban",
+        &config(Fusion::Ban, Rnn::Lstm, 2, visual(true, None)),
+    );
     let blind = VisualBatch {
         ae: None,
         ..case.batch.clone()
     };
-    let error = case.model.forward(&blind, &case.tokens(), Mode::Eval, None).unwrap_err();
+    let error = case
+        .model
+        .forward(&blind, &case.tokens(), Mode::Eval, None)
+        .unwrap_err();
     assert!(error.to_string().contains("auto-encoder"), "{error}");
     let mut strange = case.tokens();
     strange[1][4] = 21;
-    let error = case.model.forward(&case.batch, &strange, Mode::Eval, None).unwrap_err();
+    let error = case
+        .model
+        .forward(&case.batch, &strange, Mode::Eval, None)
+        .unwrap_err();
     assert!(error.to_string().contains("21"), "{error}");
     strange[1].pop();
-    let error = case.model.forward(&case.batch, &strange, Mode::Eval, None).unwrap_err();
+    let error = case
+        .model
+        .forward(&case.batch, &strange, Mode::Eval, None)
+        .unwrap_err();
     assert!(error.to_string().contains("11 tokens"), "{error}");
 }
 
 #[test]
 fn a_fresh_model_has_the_published_keys_and_shapes() {
     for (folder, config) in [
-        ("mevf-ban", config(Fusion::Ban, Rnn::Lstm, 2, visual(true, None))),
-        ("mevf-san", config(Fusion::San, Rnn::Lstm, 2, visual(false, None))),
+        (
+            "mevf-ban",
+            config(Fusion::Ban, Rnn::Lstm, 2, visual(true, None)),
+        ),
+        (
+            "mevf-san",
+            config(Fusion::San, Rnn::Lstm, 2, visual(false, None)),
+        ),
     ] {
         let weights = Weights::fresh(3, &Device::Cpu);
         Mevf::load(&weights, &config).unwrap();

@@ -120,7 +120,9 @@ fn the_type_classifier_equals_the_reference_and_splits_the_batch() {
     let logits = case.kinds.forward(&case.tokens, None).unwrap();
     case.close("type_logits", &logits);
     let mask = case.inputs["type_classifier_dropout_mask"].clone();
-    let dropped = case.kinds.forward(&case.tokens, Some(&mut Dropout::given([mask])));
+    let dropped = case
+        .kinds
+        .forward(&case.tokens, Some(&mut Dropout::given([mask])));
     case.close("type_logits_with_mask", &dropped.unwrap());
     let split = case.kinds.closed(&case.tokens).unwrap();
     let output = case.run(&split, None);

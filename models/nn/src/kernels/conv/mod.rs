@@ -95,6 +95,9 @@ pub(crate) fn conv2d(
     Ok(x.apply_op3(&weight, &bias.contiguous()?, op)?)
 }
 
+/// Gradients of the input, the weight and the bias, where they are wanted.
+type Computed = (Option<Vec<f32>>, Option<Vec<f32>>, Option<Vec<f32>>);
+
 impl Convolution {
     fn out_shape(&self) -> (usize, usize) {
         let (oh, ow) = (self.g.out_height(), self.g.out_width());
@@ -146,13 +149,7 @@ impl Convolution {
         dy: &Tensor,
     ) -> candle_core::Result<Gradients3> {
         let g = &self.g;
-        let slope = |y: &'_ [f32],
-                     dy: &'_ [f32]|
-         -> candle_core::Result<(
-            Option<Vec<f32>>,
-            Option<Vec<f32>>,
-            Option<Vec<f32>>,
-        )> {
+        let slope = |y: &'_ [f32], dy: &'_ [f32]| -> candle_core::Result<Computed> {
             let slope = match (self.then, self.at.get()) {
                 (Then::Relu, _) => Slope::Relu { y, dy },
                 (Then::ReluPool, Some(at)) => Slope::ReluPool { y, dy, at },
