@@ -159,7 +159,7 @@ blank_answer: string,
  */
 blank_confidence: number, 
 /**
- * Where the answer's score depends on the image; none when its gradient vanishes everywhere.
+ * Where the answer's score depends on the image; none with `cautions`, and when its gradient vanishes everywhere.
  */
 heat_map: HeatMap | null, 
 /**
