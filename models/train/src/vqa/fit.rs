@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::calibrate::{Calibration, calibrate};
 use super::dictionary::Dictionary;
-use super::examples::{Examples, ImageSet};
+use super::examples::Examples;
+use super::image_set::ImageSet;
 use super::judge::QuestionTypes;
 use super::kind::{train_types, types_of};
 use super::objective::VqaObjective;

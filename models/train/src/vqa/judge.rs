@@ -1,5 +1,7 @@
 //! Judging a model on questions.
 
+use std::collections::BTreeSet;
+
 use candle_core::{Device, Tensor};
 use lucency_nn::Dropout;
 
@@ -72,16 +74,22 @@ pub fn evaluation_dropout(plan: &VqaPlan) -> Option<Dropout> {
         .then(|| Dropout::new(plan.seed))
 }
 
-/// Asks a model some rows of a set; every image is encoded once.
+/// Asks a model some rows of a set.
+///
+/// - `features`: image features of places of the set, `[n, v]`; called once, with every image that is needed
 pub fn judge(
     model: &AnswerModel,
+    features: &dyn Fn(&[usize]) -> Result<Tensor>,
     plan: &VqaPlan,
     examples: &Examples,
     rows: &[usize],
     types: &QuestionTypes,
     answers: usize,
 ) -> Result<Judged> {
-    let features = model.encode_set(&examples.images)?; // [images, v]
+    let needed: BTreeSet<usize> = rows.iter().map(|r| examples.image(*r)).collect();
+    let needed: Vec<usize> = needed.into_iter().collect();
+    let features = features(&needed)?.detach(); // [needed, v]
+    let place = |row: &usize| needed.binary_search(&examples.image(*row)).unwrap_or(0) as u32;
     let mut dropout = evaluation_dropout(plan);
     let mut judged = Judged {
         logits: Vec::with_capacity(rows.len()),
@@ -89,7 +97,7 @@ pub fn judge(
         types: Vec::with_capacity(rows.len()),
     };
     for chunk in rows.chunks(CHUNK) {
-        let images: Vec<u32> = chunk.iter().map(|r| examples.image(*r) as u32).collect();
+        let images: Vec<u32> = chunk.iter().map(place).collect();
         let index = Tensor::from_vec(images, chunk.len(), &Device::Cpu)?;
         let tokens: Vec<Vec<u32>> = chunk.iter().map(|r| examples.tokens(*r).to_vec()).collect();
         let closed: Vec<bool> = chunk

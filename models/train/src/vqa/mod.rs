@@ -8,6 +8,7 @@ mod calibrate;
 mod dictionary;
 mod examples;
 mod fit;
+mod image_set;
 mod images;
 mod judge;
 mod kind;
@@ -24,8 +25,9 @@ mod words;
 
 pub use calibrate::{Calibration, calibrate};
 pub use dictionary::{Dictionary, Unknown};
-pub use examples::{Batch, Examples, ImageSet};
+pub use examples::{Batch, Examples};
 pub use fit::{Starts, VqaData, VqaOutcome, train_vqa};
+pub use image_set::ImageSet;
 pub use images::ImageIndex;
 pub use judge::{Judged, QuestionTypes, judge};
 pub use model::{AnswerModel, FrozenFeatures};

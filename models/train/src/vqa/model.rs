@@ -4,7 +4,8 @@ use candle_core::{DType, Device, Tensor};
 use lucency_nn::{Bias, Dropout, Linear, Mode, Weights};
 use lucency_zoo::vqa::{Branch, Cdae, MamlCnn, Mevf, Qcr, VisualBatch};
 
-use super::examples::{Batch, ImageSet};
+use super::examples::Batch;
+use super::image_set::ImageSet;
 use super::plan::{Method, VqaPlan};
 use crate::losses::{Reconstruction, mevf_loss, qcr_loss};
 use crate::{Result, TrainError};
@@ -123,15 +124,15 @@ impl AnswerModel {
         }
     }
 
-    /// Image features of a whole set, without gradients, `[images, v]`.
-    pub fn encode_set(&self, images: &ImageSet) -> Result<Tensor> {
-        let all: Vec<usize> = (0..images.len()).collect();
-        let parts = all
+    /// Image features of some places of a set, without gradients, `[n, v]`.
+    ///
+    /// Errors if there is none.
+    pub fn encode_set(&self, set: &ImageSet, images: &[usize]) -> Result<Tensor> {
+        let parts = images
             .chunks(CHUNK)
             .map(|chunk| {
-                Ok(self
-                    .encode_visual(&images.batch(chunk)?, Mode::Eval)?
-                    .detach())
+                let features = self.encode_visual(&set.batch(chunk)?, Mode::Eval)?;
+                Ok(features.detach())
             })
             .collect::<Result<Vec<_>>>()?;
         if parts.is_empty() {
@@ -221,6 +222,24 @@ impl FrozenFeatures {
             maml: join(embeddings)?,
             code,
             clip: join(clips)?,
+            convert,
+        })
+    }
+
+    /// The same outputs with the linear layer of other weights.
+    pub fn with_weights(&self, weights: &Weights) -> Result<Self> {
+        let convert = match &self.code {
+            Some(code) => {
+                let inputs = code.dim(1)?;
+                let layer = Linear::load(&weights.pp("convert"), inputs, 64, Bias::Yes)?;
+                Some(layer)
+            }
+            None => None,
+        };
+        Ok(Self {
+            maml: self.maml.clone(),
+            code: self.code.clone(),
+            clip: self.clip.clone(),
             convert,
         })
     }

@@ -91,8 +91,17 @@ impl<'a> VqaObjective<'a> {
     pub fn judge_with(&self, weights: &HashMap<String, Tensor>) -> Result<Judged> {
         let weights = Weights::from_tensors(weights.clone(), "the run's weights");
         let model = AnswerModel::load(&weights, self.plan, self.words, self.answers, self.closed)?;
+        let frozen = match &self.frozen {
+            Some(frozen) => Some(frozen.with_weights(&weights)?),
+            None => None,
+        };
+        let features = |images: &[usize]| match &frozen {
+            Some(frozen) => frozen.features(images),
+            None => model.encode_set(&self.examples.images, images),
+        };
         judge(
             &model,
+            &features,
             self.plan,
             self.examples,
             &self.held_out,

@@ -9,8 +9,8 @@ use lucency_zoo::vqa::TypeClassifier;
 
 use super::calibrate::Calibration;
 use super::dictionary::Dictionary;
-use super::examples::ImageSet;
 use super::fit::{ANSWERS, CALIBRATION, CONFIG, DICTIONARY, TYPES, chosen_weights, read_json};
+use super::image_set::ImageSet;
 use super::judge::evaluation_dropout;
 use super::kind::open_types;
 use super::model::{AnswerModel, OTHER_BRANCH};

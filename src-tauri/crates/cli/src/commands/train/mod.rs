@@ -10,6 +10,7 @@ mod phantoms;
 mod prompts;
 mod questions;
 mod vqa;
+mod vqa_choices;
 mod vqa_pretrain;
 mod vqa_rad;
 mod vqa_starts;
@@ -18,7 +19,7 @@ use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use lucency_nn::Progress;
 
-pub use vqa::{FormatChoice, LanguageChoice};
+pub use vqa_choices::{FormatChoice, LanguageChoice};
 
 use crate::output::{CommandError, Output};
 

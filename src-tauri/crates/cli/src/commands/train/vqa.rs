@@ -3,17 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use lucency_assistant::evaluate::{ImageEncoder, read_image};
 use lucency_nn::Interrupt;
 use lucency_train::run::Ending;
 use lucency_train::vqa::{
-    Calibration, Conduct, ImageIndex, ImageSet, Language, Method, Preset, QuestionFormat,
-    SplitKind, Starts, Validation, VqaData, VqaPlan, read, train_vqa,
+    Calibration, Conduct, ImageIndex, ImageSet, Method, Preset, Starts, Validation, VqaData,
+    VqaPlan, read, train_vqa,
 };
-use lucency_zoo::vqa::{Fusion, Rnn};
 use serde::Serialize;
 
+use super::vqa_choices::{
+    FormatChoice, FusionChoice, LanguageChoice, MethodChoice, PresetChoice, RnnChoice, SplitChoice,
+    VisualChoice,
+};
 use super::vqa_starts;
 use crate::output::{CommandError, Output};
 
@@ -119,98 +122,6 @@ pub struct VqaArgs {
     /// Folder of the run; an unfinished run there is taken up.
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-}
-
-macro_rules! choices {
-    ($(#[$doc:meta])* $name:ident => $target:ty { $($(#[$entry:meta])* $variant:ident => $value:expr),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-        pub enum $name { $($(#[$entry])* $variant),+ }
-        impl From<$name> for $target {
-            fn from(choice: $name) -> Self {
-                match choice { $($name::$variant => $value),+ }
-            }
-        }
-    };
-}
-
-choices! {
-    /// Layout of a question file.
-    FormatChoice => QuestionFormat {
-        /// Seen from the first record.
-        Auto => QuestionFormat::Auto,
-        /// VQA-RAD.
-        VqaRad => QuestionFormat::VqaRad,
-        /// SLAKE.
-        Slake => QuestionFormat::Slake,
-    }
-}
-choices! {
-    /// Language of SLAKE's questions.
-    LanguageChoice => Language {
-        /// English.
-        En => Language::English,
-        /// Chinese.
-        Zh => Language::Chinese,
-    }
-}
-choices! {
-    /// A system.
-    MethodChoice => Method {
-        /// Mixture of enhanced visual features.
-        Mevf => Method::Mevf,
-        /// Question-conditioned reasoning.
-        Qcr => Method::Qcr,
-    }
-}
-choices! {
-    /// Numbers of a run.
-    PresetChoice => Preset {
-        /// MEVF's.
-        Mevf => Preset::Mevf,
-        /// QCR's.
-        Qcr => Preset::Qcr,
-        /// Our best on validation.
-        Tuned => Preset::Tuned,
-    }
-}
-choices! {
-    /// How image and question meet.
-    FusionChoice => Fusion {
-        /// Bilinear attention.
-        Ban => Fusion::Ban,
-        /// Stacked attention.
-        San => Fusion::San,
-    }
-}
-choices! {
-    /// A recurrent layer.
-    RnnChoice => Rnn {
-        /// Long short-term memory.
-        Lstm => Rnn::Lstm,
-        /// Gated recurrent unit.
-        Gru => Rnn::Gru,
-    }
-}
-choices! {
-    /// What validation keeps apart.
-    SplitChoice => SplitKind {
-        /// Whole images.
-        Images => SplitKind::Images,
-        /// Free questions and paraphrases.
-        Questions => SplitKind::Questions,
-    }
-}
-
-/// An image network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum VisualChoice {
-    /// Meta-learned convolutions on 84×84.
-    Maml,
-    /// Denoising autoencoder on 128×128.
-    Ae,
-    /// Features of a pack's image tower.
-    Clip,
 }
 
 /// What training gave.
