@@ -1,0 +1,12 @@
+//! What crosses from the use cases to a window or a terminal: plain records, serialised as JSON.
+//!
+//! Names are the product's words in snake_case. Rates and confidences are fractions of 1. The TypeScript side is generated
+//! from these types (`bindings.rs`).
+
+mod results;
+mod study;
+mod window;
+
+pub use results::*;
+pub use study::*;
+pub use window::*;
