@@ -28,7 +28,7 @@ impl Default for RememberConfig {
     fn default() -> Self {
         Self {
             buckets: 1 << 15,
-            sharpness: vec![4.0, 16.0],
+            sharpness: vec![8.0, 32.0],
             everywhere: 0.0,
             ridge: 0.1,
         }

@@ -409,7 +409,8 @@ fn set_mix(config: &mut AnswerHeadConfig, mix: Mix) {
     }
 }
 
-/// The mix under which every second held-out question's answer is most probable, at the mix's own temperature.
+/// The mix under which the answers to every second held-out question are most probable, at the mix's own temperature: questions of
+/// VQA-RAD and questions about phantoms count alike, so that the memory of the one does not drown the other.
 fn choose_mix(
     tensors: &HashMap<String, Tensor>,
     config: &mut AnswerHeadConfig,
@@ -421,7 +422,13 @@ fn choose_mix(
         .held_out
         .iter()
         .chain(&vqa.by_image.held_out);
-    let rows: Vec<usize> = held_out.step_by(2).map(|i| questions.vqa[*i]).collect();
+    let real: Vec<usize> = held_out.step_by(2).map(|i| questions.vqa[*i]).collect();
+    let drawn: Vec<usize> = questions
+        .phantom_held_out
+        .iter()
+        .step_by(2)
+        .copied()
+        .collect();
     let mut best = (
         f64::INFINITY,
         Mix {
@@ -436,32 +443,35 @@ fn choose_mix(
         for weight in [2.5, 5.0, 10.0, 20.0, 40.0] {
             let mix = Mix { trust, weight };
             set_mix(config, mix);
-            let judged = judge(
-                &load(tensors, config)?,
-                &questions.data,
-                &rows,
-                Control::Image,
-            )?;
+            let head = load(tensors, config)?;
+            let judge = |rows: &[usize]| judge(&head, &questions.data, rows, Control::Image);
+            let judged = judge(&real)?;
             let temperature = fit_temperature(&judged.logits, &judged.right)?;
-            let (mut loss, mut known) = (0.0, 0.0);
-            for (row, logits) in rows.iter().zip(&judged.logits) {
-                if let Some(answer) = questions.data.rows[*row].answer {
-                    loss -= softmax(logits, temperature)[answer].max(1e-9).ln();
-                    known += 1.0;
-                }
-            }
-            let right = judged.right.iter().filter(|r| **r).count() as f64 / rows.len() as f64;
+            let on_real = answer_loss(&judged, &real, questions, temperature);
+            let on_drawn = answer_loss(&judge(&drawn)?, &drawn, questions, temperature);
             eprintln!(
-                "head {trust}, memory {weight}: loss {:.4}, right {right:.3}, temperature {temperature:.2}",
-                loss / known
+                "head {trust}, memory {weight}: loss {on_real:.4} + {on_drawn:.4}, temperature {temperature:.2}"
             );
-            if loss / known < best.0 {
-                best = (loss / known, mix);
+            if on_real + on_drawn < best.0 {
+                best = (on_real + on_drawn, mix);
             }
         }
     }
     set_mix(config, best.1);
     Ok(best.1)
+}
+
+/// Mean negative log-probability of the expected answers that the head knows.
+fn answer_loss(judged: &Judged, rows: &[usize], questions: &Questions, temperature: f64) -> f64 {
+    let losses: Vec<f64> = rows
+        .iter()
+        .zip(&judged.logits)
+        .filter_map(|(row, logits)| {
+            let answer = questions.data.rows[*row].answer?;
+            Some(-softmax(logits, temperature)[answer].max(1e-9).ln())
+        })
+        .collect();
+    losses.iter().sum::<f64>() / losses.len().max(1) as f64
 }
 
 fn load(tensors: &HashMap<String, Tensor>, config: &AnswerHeadConfig) -> Result<AnswerHead> {

@@ -39,7 +39,7 @@ pub struct ClipArgs {
     /// Phantoms to train on.
     #[arg(long)]
     phantoms: Option<u64>,
-    /// Start from the averaged weights of this finished run and refine them at a lower rate.
+    /// Start from the averaged weights of this finished run and refine them: a lower rate, more of MedNIST.
     #[arg(long)]
     from: Option<PathBuf>,
     /// Seed of everything.
@@ -68,6 +68,8 @@ const VALIDATION_COUNT: u64 = 400;
 const FOCUS: f32 = 1.5;
 /// Units of each source in a batch: phantoms, pairs of a phantom with and without a small finding, MedNIST, VQA-RAD.
 const BATCH: [usize; 4] = [22, 10, 3, 3];
+/// The same in a refining run.
+const REFINING: [usize; 4] = [12, 6, 16, 8];
 
 #[derive(Serialize)]
 struct Report {
@@ -177,12 +179,12 @@ impl ClipArgs {
         let config = demo_config(tokenizer.vocab_size());
         let steps = self
             .steps
-            .unwrap_or(if self.from.is_some() { 700 } else { 2000 });
+            .unwrap_or(if self.from.is_some() { 250 } else { 2000 });
         let plan = Plan {
             seed: self.seed,
             schedule: Schedule {
-                peak: if self.from.is_some() { 8e-4 } else { 1.2e-3 },
-                warmup: if self.from.is_some() { 30 } else { 150 },
+                peak: if self.from.is_some() { 4e-4 } else { 1.2e-3 },
+                warmup: if self.from.is_some() { 20 } else { 150 },
                 total: steps,
                 floor: 0.01,
             },
@@ -208,16 +210,17 @@ impl ClipArgs {
         let claims = prompts.pool.claims.len();
         let guide = Guide::load(&weights, TRUNK_CHANNELS, config.embed_dim, claims, FOCUS)?;
         let [phantom_indices, mednist_indices, vqa_indices] = indices;
+        let batch = if self.from.is_some() { REFINING } else { BATCH };
         let mixture = Mixture::new(
             self.seed,
             vec![
-                Part::single(phantom_indices, BATCH[0]),
+                Part::single(phantom_indices, batch[0]),
                 Part {
                     units: twins,
-                    per_batch: BATCH[1],
+                    per_batch: batch[1],
                 },
-                Part::single(mednist_indices, BATCH[2]),
-                Part::single(vqa_indices, BATCH[3]),
+                Part::single(mednist_indices, batch[2]),
+                Part::single(vqa_indices, batch[3]),
             ],
         )?;
         let mut objective = Contrastive::new(
@@ -237,7 +240,7 @@ impl ClipArgs {
                 caption_weight: 0.5,
                 claim_weight: 4.0,
                 claim_focus: FOCUS,
-                class_weight: 0.3,
+                class_weight: if self.from.is_some() { 1.0 } else { 0.3 },
                 local_weight: 6.0,
                 global_weight: 3.0,
                 caption_share: 0.25,
