@@ -35,12 +35,13 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
          ## Recipe\n\n\
          ```\n\
          lucency train clip --preset demo --mednist DIR --vqa-rad DIR --out RUN\n\
-         lucency train answers --preset demo --run RUN --mednist DIR --vqa-rad DIR --out assets/packs/demo\n\
+         lucency train clip --preset demo --mednist DIR --vqa-rad DIR --from RUN --out REFINED\n\
+         lucency train answers --preset demo --run REFINED --mednist DIR --vqa-rad DIR --out assets/packs/demo\n\
          ```\n\n\
          Towers: {stages}, batches of 48 images, seed 7. Losses: multi-positive InfoNCE with captions, cross-entropy of claims against\n\
          their denials, cross-entropy over class prompts, and two read-outs that are dropped afterwards (findings in every cell of the\n\
          trunk's grid, whose places the phantoms know, and all claims from the embedding). Every batch holds pairs of a\n\
-         phantom with and without a line or a nodule. AdamW, warm-up and cosine, averaged weights.{note} Head: frozen towers; the shipped head is fitted on\n\
+         phantom with and without a line or a nodule. The second run has a lower rate and more of MedNIST. AdamW, warm-up and cosine, averaged weights.{note} Head: frozen towers; the shipped head is fitted on\n\
          all training questions, its figures below come from a fit without the held-out ones.\n\
          Confidence is divided by a temperature of {temperature:.2}, fitted on held-out questions and held-out images together. Below\n\
          {threshold:.2} the application says that it does not know: the lowest confidence from which {wanted} of these answers are right, or the\n\
