@@ -32,6 +32,7 @@ fn config() -> AnswerHeadConfig {
         answers: ["ct", "left", "no", "right", "yes"]
             .map(String::from)
             .to_vec(),
+        memory: None,
     }
 }
 
