@@ -5,6 +5,7 @@ mod card;
 mod clip;
 mod findings;
 mod mednist;
+mod mix;
 mod pack;
 mod phantoms;
 mod prompts;
