@@ -43,6 +43,11 @@ enum Command {
     DemoAssets(commands::demo_assets::DemoAssets),
     /// Show the demo study without a window
     Demo(commands::demo::Demo),
+    /// Keep a library of your own cases
+    #[command(subcommand)]
+    Library(commands::library::Library),
+    /// Find cases by the words of their reports
+    Search(commands::search::Search),
     Packs(commands::packs::Arguments),
     Phantom(commands::phantom::Phantom),
     #[command(subcommand)]
@@ -64,6 +69,8 @@ fn main() -> std::process::ExitCode {
         Command::Bench(command) => command.run(output),
         Command::DemoAssets(command) => command.run(output),
         Command::Demo(command) => command.run(output),
+        Command::Library(command) => command.run(output),
+        Command::Search(command) => command.run(output),
         Command::Packs(arguments) => commands::packs::run(arguments, output),
         Command::Phantom(command) => command.run(output),
         Command::Train(command) => command.run(output),

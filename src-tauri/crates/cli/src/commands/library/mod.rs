@@ -1,0 +1,81 @@
+//! `lucency library`: the department's own cases.
+
+mod import;
+mod manage;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use lucency_library::{LibraryError, SqliteStore};
+
+pub use manage::facts_text;
+
+use crate::output::{CommandError, Output};
+
+/// Import, list, show, delete, verify, back up and restore cases.
+#[derive(Subcommand)]
+pub enum Library {
+    /// Take in a data set, a table, or a folder of images and reports
+    Import(Box<import::Import>),
+    /// List cases
+    List(manage::List),
+    /// Everything about one case
+    Show(manage::Show),
+    /// Delete cases with every trace of them
+    Delete(manage::Delete),
+    /// How much there is
+    Stats(manage::StatsOf),
+    /// Check the database, and the image files if asked
+    Verify(manage::Verify),
+    /// Copy the database to a file
+    Backup(manage::Backup),
+    /// Replace the library by a backup
+    Restore(manage::Restore),
+}
+
+impl Library {
+    /// Runs `lucency library …`.
+    pub fn run(&self, output: Output) -> Result<(), CommandError> {
+        match self {
+            Self::Import(command) => command.run(output),
+            Self::List(command) => command.run(output),
+            Self::Show(command) => command.run(output),
+            Self::Delete(command) => command.run(output),
+            Self::Stats(command) => command.run(output),
+            Self::Verify(command) => command.run(output),
+            Self::Backup(command) => command.run(output),
+            Self::Restore(command) => command.run(output),
+        }
+    }
+}
+
+/// The library's folder: `library` in Lucency's home.
+pub fn folder() -> Result<PathBuf, CommandError> {
+    let home = lucency_packs::home().map_err(|e| CommandError::new(e.code(), e.to_string()))?;
+    Ok(home.join("library"))
+}
+
+/// Opens the library; an empty one is made if there is none.
+pub fn open() -> Result<SqliteStore, CommandError> {
+    SqliteStore::open(&folder()?).map_err(error)
+}
+
+/// Opens the library. Errors if there is none.
+pub fn open_existing() -> Result<SqliteStore, CommandError> {
+    let folder = folder()?;
+    match SqliteStore::exists(&folder) {
+        true => SqliteStore::open(&folder).map_err(error),
+        false => Err(CommandError::new(
+            "no_library",
+            format!(
+                "there is no case library in {}; import cases with `lucency library import`",
+                folder.display()
+            ),
+        )),
+    }
+}
+
+/// The library's error in the form of commands.
+pub fn error(error: LibraryError) -> CommandError {
+    CommandError::new(error.code(), error.to_string())
+}
