@@ -224,6 +224,7 @@ fn manifest(
         zero_shot_templates: prompts.templates,
         files: Vec::new(),
         answers: None,
+        network: None,
         label_sets: prompts.label_sets,
         figures: Vec::new(),
     })

@@ -9,6 +9,7 @@ pub mod demo_assets;
 pub mod eval;
 mod eval_vqa;
 pub mod packs;
+mod packs_compose;
 pub mod phantom;
 pub mod study;
 pub mod train;

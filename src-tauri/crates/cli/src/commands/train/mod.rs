@@ -1,11 +1,13 @@
 //! `lucency train`: the demo pack from data, in documented commands.
 
+mod ablations;
 mod answers;
 mod card;
 mod clip;
 mod findings;
+mod folds;
+mod measured;
 mod mednist;
-mod mix;
 mod pack;
 mod phantoms;
 mod prompts;
