@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod optim;
 pub mod run;
 pub mod split;
+pub mod statistics;
 pub mod vqa;
 
 pub use best::Best;
