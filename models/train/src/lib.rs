@@ -12,6 +12,7 @@ pub mod contrastive;
 pub mod curves;
 pub mod data;
 mod error;
+pub mod finetune;
 mod log;
 pub mod losses;
 pub mod metrics;

@@ -6,6 +6,7 @@ mod matrix;
 mod problem;
 mod select;
 
+pub(crate) use logistic::squash;
 pub use logistic::{ClassWeights, Labels, Logistic, Precision};
 pub use matrix::{Features, Standardise};
 pub use select::{Probe, ProbeFit, ProbePlan, SelectBy};
