@@ -8,6 +8,7 @@ pub mod demo;
 pub mod demo_assets;
 pub mod eval;
 mod eval_vqa;
+mod finetune;
 pub mod packs;
 mod packs_compose;
 pub mod phantom;
