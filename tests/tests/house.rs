@@ -115,7 +115,7 @@ fn studies_and_models_know_nothing_of_each_other() {
     let metadata = metadata();
     let allowed: &[(&str, &[&str])] = &[
         ("lucency-study", &[]),
-        ("lucency-library", &[]),
+        ("lucency-library", &["lucency-study"]),
         ("lucency-nn", &[]),
         ("lucency-zoo", &["lucency-nn"]),
         ("lucency-packs", &["lucency-nn", "lucency-zoo"]),

@@ -82,6 +82,74 @@ pub enum LibraryError {
     /// Vectors do not fit the library or each other.
     #[error("embeddings: {0}")]
     Vectors(String),
+    /// Another program holds the database.
+    #[error(
+        "{path}: another program is writing to the library; wait until it is done, or close it, and try again",
+        path = path.display()
+    )]
+    Busy {
+        /// The database.
+        path: PathBuf,
+    },
+    /// There is no space left for the database.
+    #[error(
+        "{path}: no space is left for the library; everything that was reported as done is kept: \
+         free some space and run the command again",
+        path = path.display()
+    )]
+    Full {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The database is no database, or a damaged one.
+    #[error("{path}: {message}; restore a backup with `lucency library restore`", path = path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The database was written by a newer version of this program.
+    #[error(
+        "{path}: this library was written by a newer version of Lucency (its schema is {found}, this version knows \
+         {supported}); nothing was changed: install the newer version, or use another LUCENCY_HOME",
+        path = path.display()
+    )]
+    NewerLibrary {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this version knows.
+        supported: i64,
+    },
+    /// The key of the patients' pseudonyms is missing or another one.
+    #[error("{path}: {message}", path = path.display())]
+    PatientKey {
+        /// The file of the key.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The database refused something else.
+    #[error("{path}: the library's database says: {message}", path = path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// SQLite's words; they name tables and columns, never values.
+        message: String,
+    },
+    /// A data set to be imported is not laid out as its format says.
+    #[error("{path}: {message}", path = path.display())]
+    Layout {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is missing or wrong.
+        message: String,
+    },
+    /// A request cannot be understood.
+    #[error("{0}")]
+    Request(String),
 }
 
 impl LibraryError {
@@ -98,6 +166,14 @@ impl LibraryError {
             Self::Exists { .. } => "library_exists",
             Self::NotEmbedded { .. } => "library_not_embedded",
             Self::Vectors(_) => "bad_embeddings",
+            Self::Busy { .. } => "library_busy",
+            Self::Full { .. } => "library_full",
+            Self::Damaged { .. } => "library_damaged",
+            Self::NewerLibrary { .. } => "library_newer",
+            Self::PatientKey { .. } => "patient_key",
+            Self::Database { .. } => "library_database",
+            Self::Layout { .. } => "bad_layout",
+            Self::Request(_) => "bad_request",
         }
     }
 

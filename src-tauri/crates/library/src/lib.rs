@@ -1,18 +1,33 @@
 //! Cases with their images, reports and labels, and the nearest-case index.
 //!
-//! Two seams let other stores and indexes in later: [`CaseStore`] (here a folder with a JSON
-//! manifest and PNG files) and [`VectorIndex`] (here an exact search). [`Library`] joins them.
+//! **The library of a department** is [`SqliteStore`] behind the trait [`Storage`]: cases with image references, reports,
+//! labels, questions and embeddings, filled by [`import`] and searched by words with [`search`].
+//!
+//! **The demo library** is a folder: [`CaseStore`] (a JSON manifest and PNG files) and [`VectorIndex`] (an exact search),
+//! joined by [`Library`].
 
 mod case;
+mod db;
 mod embeddings;
 mod error;
 mod files;
+pub mod import;
 mod index;
 mod library;
+mod records;
+pub mod search;
+mod storage;
 mod store;
 
 pub use case::{Case, ImageFile, NewCase};
+pub use db::{AuditEntry, Restored, SqliteStore, StoreOptions, Verified};
 pub use error::{LibraryError, Result};
 pub use index::{ExactIndex, VectorIndex};
 pub use library::{Exclude, Hit, Library};
+pub use records::{
+    CaseRecord, CaseSummary, Count, EmbeddingKind, Facts, Filter, ImageReference, Label,
+    LabelValue, NewEmbedding, NewRecord, Page, Question, Region, Source, Space, Stats,
+    StoredEmbedding, Text, TextKind, Unembedded,
+};
+pub use storage::{Batch, Embeddings, Storage, Written};
 pub use store::{CaseStore, FolderStore};

@@ -1,0 +1,274 @@
+//! The case library in SQLite.
+//!
+//! ```text
+//! LUCENCY_HOME/library/library.db     the database, with -wal and -shm while it is open
+//!                      patient.key    the key of the pseudonyms, 0600
+//! ```
+//!
+//! Every change is one transaction, on the disk before it is reported (WAL, `synchronous=FULL`). Deleted content is
+//! overwritten (`secure_delete`, also in the full-text index).
+
+mod audit;
+mod cases;
+mod connection;
+mod embeddings;
+mod filter;
+mod imports;
+mod key;
+mod leaks;
+mod list;
+mod maintain;
+mod read;
+mod schema;
+mod words;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub use audit::AuditEntry;
+pub use connection::StoreOptions;
+pub use maintain::{Restored, Verified};
+
+use crate::error::{LibraryError, Result};
+use crate::import::{Checkpoint, ImportKey, Leaks, Reject};
+use crate::records::{
+    CaseRecord, CaseSummary, Filter, ImageReference, NewEmbedding, Page, Source, Space, Stats,
+    StoredEmbedding, Unembedded,
+};
+use crate::search::{WordHits, WordQuery};
+use crate::storage::{Batch, Storage, Written};
+use connection::{Place, Sql};
+use key::PatientKey;
+
+const DATABASE: &str = "library.db";
+const KEY: &str = "patient.key";
+
+/// A case library in one SQLite file, for one workstation.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+    key: PatientKey,
+}
+
+impl SqliteStore {
+    /// Opens the library in a folder; a new one is made if there is none.
+    ///
+    /// Errors if it is damaged, of a newer version, or locked; or if the key of its pseudonyms is missing.
+    pub fn open(dir: &Path) -> Result<Self> {
+        Self::open_with(dir, &StoreOptions::default())
+    }
+
+    /// Opens a library as [`open`](Self::open) does, in a way of the caller's.
+    pub fn open_with(dir: &Path, options: &StoreOptions) -> Result<Self> {
+        create_private(dir)?;
+        let path = dir.join(DATABASE);
+        let mut connection = connection::connect(&path, options, true)?;
+        schema::version(&connection, &path)?;
+        let migrated = schema::migrate(&mut connection, &path, schema::MIGRATIONS)?;
+        make_private(&path)?;
+        let key = open_key(&connection, &path, &dir.join(KEY))?;
+        let store = Self {
+            path,
+            connection: Mutex::new(connection),
+            key,
+        };
+        if let Some(backup) = migrated {
+            let name = backup.file_name().unwrap_or_default().to_string_lossy();
+            store.note("migrate", &serde_json::json!({ "backup": name }))?;
+        }
+        Ok(store)
+    }
+
+    /// True if a folder holds a library.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(DATABASE).is_file()
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads one state of the database, whatever others write meanwhile.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+        let connection = self.lock();
+        let transaction = connection.unchecked_transaction().at(&self.path)?;
+        let value = read(&transaction).at(&self.path)?;
+        transaction.finish().at(&self.path)?;
+        Ok(value)
+    }
+
+    /// Writes all of it or nothing.
+    fn write<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Sql<T>) -> Result<T> {
+        let mut connection = self.lock();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .at(&self.path)?;
+        let value = write(&transaction).at(&self.path)?;
+        transaction.commit().at(&self.path)?;
+        Ok(value)
+    }
+
+    /// As [`write`](Self::write), and what was made of the earlier state is stale.
+    fn change<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Sql<T>) -> Result<T> {
+        self.write(|transaction| {
+            let value = write(transaction)?;
+            transaction.execute(
+                "UPDATE meta SET value = value + 1 WHERE key = 'generation'",
+                [],
+            )?;
+            Ok(value)
+        })
+    }
+}
+
+impl Storage for SqliteStore {
+    fn put(&self, source: &Source, batch: &Batch) -> Result<Written> {
+        self.change(|transaction| write::batch(transaction, &self.key, source, batch))
+    }
+
+    fn get(&self, id: &str) -> Result<CaseRecord> {
+        self.read(|connection| read::case(connection, id))
+    }
+
+    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<CaseSummary>> {
+        self.read(|connection| list::cases(connection, filter, page))
+    }
+
+    fn count(&self, filter: &Filter) -> Result<u64> {
+        self.read(|connection| list::count(connection, filter))
+    }
+
+    fn delete(&self, ids: &[String]) -> Result<u64> {
+        let deleted = self.change(|transaction| cases::delete(transaction, ids))?;
+        // What the log of changes still holds goes too; a reader elsewhere can delay this until the next checkpoint.
+        self.truncate_log()?;
+        Ok(deleted)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        let mut stats = self.read(list::stats)?;
+        stats.bytes = std::fs::metadata(&self.path).map_or(0, |m| m.len());
+        Ok(stats)
+    }
+
+    fn search_words(&self, query: &WordQuery) -> Result<WordHits> {
+        self.read(|connection| words::search(connection, query))
+    }
+
+    fn pseudonym(&self, patient: &str) -> String {
+        self.key.pseudonym(write::PATIENT, patient.trim())
+    }
+
+    fn put_embeddings(&self, space: &Space, embeddings: &[NewEmbedding]) -> Result<()> {
+        self.change(|transaction| embeddings::put(transaction, space, embeddings))
+    }
+
+    fn embeddings_after(
+        &self,
+        space: &Space,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredEmbedding>> {
+        self.read(|connection| embeddings::after(connection, space, after, limit))
+    }
+
+    fn count_embeddings(&self, space: &Space) -> Result<u64> {
+        self.read(|connection| embeddings::count(connection, space))
+    }
+
+    fn unembedded(&self, space: &Space, after: i64, limit: usize) -> Result<Vec<Unembedded>> {
+        self.read(|connection| embeddings::missing(connection, space, after, limit))
+    }
+
+    fn generation(&self) -> Result<u64> {
+        self.read(list::generation)
+    }
+
+    fn open_import(&self, source: &Source, key: &ImportKey) -> Result<Checkpoint> {
+        self.write(|transaction| imports::open(transaction, source, key))
+    }
+
+    fn known_image(&self, source: &str, path: &str) -> Result<Option<ImageReference>> {
+        self.read(|connection| read::known_image(connection, source, path))
+    }
+
+    fn rejects(&self, checkpoint: &Checkpoint, limit: usize) -> Result<Vec<Reject>> {
+        self.read(|connection| imports::rejects(connection, checkpoint.import, limit))
+    }
+
+    fn leaks(&self, source: &str) -> Result<Leaks> {
+        self.read(|connection| leaks::find(connection, source))
+    }
+}
+
+/// Makes the folder of the library, readable by its owner alone.
+fn create_private(dir: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(dir).map_err(LibraryError::io(dir))
+}
+
+#[cfg_attr(not(unix), allow(clippy::unnecessary_wraps))]
+fn make_private(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+            .map_err(LibraryError::io(path))?;
+    }
+    Ok(())
+}
+
+/// Reads the key that belongs to a database, or makes it for a new one.
+fn open_key(connection: &Connection, path: &Path, key_path: &Path) -> Result<PatientKey> {
+    let stored: Option<String> = read::meta(connection, "key_check").at(path)?;
+    let key = match (PatientKey::read(key_path)?, &stored) {
+        (Some(key), _) => key,
+        (None, None) => PatientKey::create(key_path)?,
+        (None, Some(_)) => {
+            return Err(LibraryError::PatientKey {
+                path: key_path.into(),
+                message:
+                    "the key of the patients' pseudonyms is missing; put it back from your backup"
+                        .into(),
+            });
+        }
+    };
+    let check = key.pseudonym("check", "");
+    match stored {
+        Some(stored) if stored != check => Err(LibraryError::PatientKey {
+            path: key_path.into(),
+            message: "this key belongs to another library: the pseudonyms here were made with a different one"
+                .into(),
+        }),
+        Some(_) => Ok(key),
+        None => {
+            let now = audit::now();
+            let begin = || -> rusqlite::Result<()> {
+                connection.execute(
+                    "INSERT OR IGNORE INTO meta (key, value) VALUES ('key_check', ?1), ('created', ?2), ('generation', 1)",
+                    (&check, &now),
+                )?;
+                Ok(())
+            };
+            begin().at(path)?;
+            Ok(key)
+        }
+    }
+}

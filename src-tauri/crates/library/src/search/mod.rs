@@ -1,0 +1,165 @@
+//! Searching by words.
+
+use serde::Serialize;
+
+use crate::error::{LibraryError, Result};
+use crate::records::{Facts, Filter, TextKind};
+
+/// Begins a matched word in an excerpt: Unicode's start of text, which no report contains.
+pub const MARK_START: char = '\u{2}';
+/// Ends a matched word in an excerpt: Unicode's end of text.
+pub const MARK_END: char = '\u{3}';
+
+/// Longest query, characters.
+const MAX_QUERY: usize = 1000;
+
+/// A search by words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WordQuery {
+    /// Words that must all occur; `"several words"` occur in that order, `-word` does not occur, `lung*` begins a word.
+    /// Accents and case do not matter.
+    pub text: String,
+    /// Which cases are wanted.
+    pub filter: Filter,
+    /// Which texts are searched; empty for all.
+    pub kinds: Vec<TextKind>,
+    /// Most cases to return.
+    pub k: usize,
+}
+
+/// What a search by words found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WordHits {
+    /// The best first, one a case.
+    pub hits: Vec<WordHit>,
+    /// True if so many texts match that only the latest of them were ranked: more words would find better.
+    pub only_latest_ranked: bool,
+}
+
+/// A case with the words.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WordHit {
+    /// The case.
+    pub case_id: String,
+    /// Pseudonym of its patient.
+    pub patient: Option<String>,
+    /// What kind of text has the words.
+    pub kind: TextKind,
+    /// BM25, larger is better.
+    pub score: f64,
+    /// The best passage, matched words between [`MARK_START`] and [`MARK_END`].
+    pub excerpt: String,
+    /// What is known of the case.
+    #[serde(flatten)]
+    pub facts: Facts,
+}
+
+impl WordQuery {
+    /// The query in FTS5's language: every word quoted, so that nothing a user types is an operator by accident.
+    ///
+    /// Errors if no word is left to look for.
+    pub(crate) fn expression(&self) -> Result<String> {
+        let bad = |why: &str| {
+            Err(LibraryError::Request(format!(
+                "{why}; write words of a report, such as: pleural effusion -pneumothorax"
+            )))
+        };
+        if self.text.chars().count() > MAX_QUERY {
+            return bad("the query is too long");
+        }
+        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
+        for term in terms(&self.text) {
+            // FTS5 cuts the words itself; a term without a letter or digit would match nothing.
+            if !term.text.chars().any(char::is_alphanumeric) {
+                continue;
+            }
+            let star = if term.prefix { "*" } else { "" };
+            let quoted = format!("\"{}\"{star}", term.text.replace('"', " "));
+            match term.excluded {
+                true => unwanted.push(quoted),
+                false => wanted.push(quoted),
+            }
+        }
+        if wanted.is_empty() {
+            return bad("there is no word to look for");
+        }
+        let wanted = wanted.join(" AND ");
+        Ok(match unwanted.is_empty() {
+            true => wanted,
+            false => format!("({wanted}) NOT ({})", unwanted.join(" OR ")),
+        })
+    }
+}
+
+struct Term {
+    text: String,
+    excluded: bool,
+    prefix: bool,
+}
+
+/// Words and quoted phrases of a query.
+fn terms(text: &str) -> Vec<Term> {
+    let mut terms = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let excluded = rest.starts_with('-') && rest.len() > 1;
+        if excluded {
+            rest = &rest[1..];
+        }
+        let (word, after) = match rest.strip_prefix('"') {
+            Some(inside) => inside.split_once('"').unwrap_or((inside, "")),
+            None => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
+        };
+        terms.push(Term {
+            prefix: word.ends_with('*'),
+            text: word.trim_end_matches('*').to_owned(),
+            excluded,
+        });
+        rest = after.trim_start();
+    }
+    terms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expression(text: &str) -> Result<String> {
+        let query = WordQuery {
+            text: text.into(),
+            ..WordQuery::default()
+        };
+        query.expression()
+    }
+
+    #[test]
+    fn whatever_is_typed_is_looked_for_literally() {
+        let cases = [
+            ("pleural effusion", r#""pleural" AND "effusion""#),
+            (
+                r#""pleural effusion" left"#,
+                r#""pleural effusion" AND "left""#,
+            ),
+            (
+                "effusion -pneumothorax",
+                r#"("effusion") NOT ("pneumothorax")"#,
+            ),
+            ("cardio*", r#""cardio"*"#),
+            ("NEAR(a) OR body:x", r#""NEAR(a)" AND "OR" AND "body:x""#),
+            (r#"5" nail"#, r#""5 " AND "nail""#),
+            ("a AND ) ( *", r#""a" AND "AND""#),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(expression(text).unwrap(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_without_words_says_so() {
+        for text in ["", "  ", "-x", "\"", "*", "- ( )"] {
+            let error = expression(text).expect_err(text);
+            assert_eq!(error.code(), "bad_request", "{text:?}");
+        }
+        assert!(expression(&"x".repeat(2000)).is_err(), "too long");
+    }
+}

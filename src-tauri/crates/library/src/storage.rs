@@ -1,0 +1,147 @@
+//! What callers need of a case library, whoever keeps it.
+
+use crate::error::Result;
+use crate::import::{Checkpoint, ImportKey, Leaks, Reject};
+use crate::records::{
+    CaseRecord, CaseSummary, Filter, ImageReference, NewEmbedding, NewRecord, Page, Source, Space,
+    Stats, StoredEmbedding, Unembedded,
+};
+use crate::search::{WordHits, WordQuery};
+
+/// What is written at once or not at all.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Cases, or more about them.
+    pub records: Vec<NewRecord>,
+    /// Rows that were refused, of the checkpoint's import.
+    pub rejects: Vec<Reject>,
+    /// How far the import has come after this batch; none outside an import.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Cases that were new.
+    pub new_cases: u64,
+    /// Records that said more about a case that was there.
+    pub joined: u64,
+}
+
+/// Cases of a library that can be changed. [`SqliteStore`](crate::SqliteStore) keeps them on one workstation; a backend
+/// that several share can take its place.
+pub trait Storage: Send + Sync {
+    /// Puts records into the library, joining those of the same case, and notes how far an import has come.
+    ///
+    /// Errors leave the library as it was before the batch.
+    fn put(&self, source: &Source, batch: &Batch) -> Result<Written>;
+
+    /// The case with an identifier. Errors if there is none.
+    fn get(&self, id: &str) -> Result<CaseRecord>;
+
+    /// Cases in the order in which they came, those that `filter` lets through.
+    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<CaseSummary>>;
+
+    /// How many cases `filter` lets through.
+    fn count(&self, filter: &Filter) -> Result<u64>;
+
+    /// Deletes cases with every trace of them and returns how many there were.
+    ///
+    /// Errors, deleting none, if an identifier is unknown.
+    fn delete(&self, ids: &[String]) -> Result<u64>;
+
+    /// How much there is.
+    fn stats(&self) -> Result<Stats>;
+
+    /// Reports, captions and questions with the words of the query, the best first.
+    fn search_words(&self, query: &WordQuery) -> Result<WordHits>;
+
+    /// The pseudonym under which the library knows a patient.
+    fn pseudonym(&self, patient: &str) -> String;
+
+    /// Stores embeddings, in place of earlier ones of the same images or reports.
+    ///
+    /// Errors, storing none, if a case or image is unknown, or if a vector's length is not the space's.
+    fn put_embeddings(&self, space: &Space, embeddings: &[NewEmbedding]) -> Result<()>;
+
+    /// Embeddings in the order of their rows, from the first above `after`, at most `limit`.
+    fn embeddings_after(
+        &self,
+        space: &Space,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredEmbedding>>;
+
+    /// How many embeddings there are.
+    fn count_embeddings(&self, space: &Space) -> Result<u64>;
+
+    /// Images or reports without an embedding, from the first above `after`, at most `limit`.
+    fn unembedded(&self, space: &Space, after: i64, limit: usize) -> Result<Vec<Unembedded>>;
+
+    /// A number that grows with every change of cases or embeddings: what was made of an earlier state is stale.
+    fn generation(&self) -> Result<u64>;
+
+    /// Takes up an import where it stopped, or begins it.
+    fn open_import(&self, source: &Source, key: &ImportKey) -> Result<Checkpoint>;
+
+    /// What is known of an image file that did not change since it was imported.
+    fn known_image(&self, source: &str, path: &str) -> Result<Option<ImageReference>>;
+
+    /// Rows that an import refused.
+    fn rejects(&self, checkpoint: &Checkpoint, limit: usize) -> Result<Vec<Reject>>;
+
+    /// Images that are twice in the library and patients in two splits, as far as a source is concerned.
+    fn leaks(&self, source: &str) -> Result<Leaks>;
+}
+
+/// Every embedding of a space, page by page.
+pub struct Embeddings<'a> {
+    storage: &'a dyn Storage,
+    space: Space,
+    page: std::vec::IntoIter<StoredEmbedding>,
+    last: i64,
+    ended: bool,
+}
+
+/// Embeddings in a page of [`Embeddings`].
+const PAGE: usize = 4096;
+
+impl<'a> Embeddings<'a> {
+    /// Begins after the row `after`; 0 begins with the first.
+    pub fn new(storage: &'a dyn Storage, space: Space, after: i64) -> Self {
+        Self {
+            storage,
+            space,
+            page: Vec::new().into_iter(),
+            last: after,
+            ended: false,
+        }
+    }
+}
+
+impl Iterator for Embeddings<'_> {
+    type Item = Result<StoredEmbedding>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(embedding) = self.page.next() {
+            self.last = embedding.row;
+            return Some(Ok(embedding));
+        }
+        if self.ended {
+            return None;
+        }
+        match self.storage.embeddings_after(&self.space, self.last, PAGE) {
+            Ok(page) => {
+                self.ended = page.is_empty();
+                self.page = page.into_iter();
+                let embedding = self.page.next()?;
+                self.last = embedding.row;
+                Some(Ok(embedding))
+            }
+            Err(error) => {
+                self.ended = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
