@@ -82,6 +82,25 @@ pub enum LibraryError {
     /// Vectors do not fit the library or each other.
     #[error("embeddings: {0}")]
     Vectors(String),
+    /// A vector index on disk is cut short or was changed.
+    #[error("{path}: the vector index {reason}; it has to be built again", path = path.display())]
+    DamagedIndex {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A vector index on disk belongs to another model or another state of the library.
+    #[error(
+        "{path}: the vector index is out of date: {reason}; it has to be built again",
+        path = path.display()
+    )]
+    StaleIndex {
+        /// The file.
+        path: PathBuf,
+        /// What it belongs to.
+        reason: String,
+    },
 }
 
 impl LibraryError {
@@ -98,6 +117,8 @@ impl LibraryError {
             Self::Exists { .. } => "library_exists",
             Self::NotEmbedded { .. } => "library_not_embedded",
             Self::Vectors(_) => "bad_embeddings",
+            Self::DamagedIndex { .. } => "index_damaged",
+            Self::StaleIndex { .. } => "index_stale",
         }
     }
 
