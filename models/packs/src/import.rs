@@ -245,6 +245,7 @@ impl Container {
             Self::TorchZip => "a file of torch.save",
             Self::TorchScript => "a TorchScript archive",
             Self::TorchLegacy => "a file of torch.save before torch 1.6",
+            Self::Arrays => "a pickle of NumPy arrays",
         }
     }
 }
