@@ -181,6 +181,8 @@ pub struct Question {
     pub language: Option<String>,
     /// Number of the question in the source.
     pub reference: Option<String>,
+    /// Part of a division of the questions, which can divide those of one image.
+    pub split: Option<String>,
 }
 
 /// A rectangle on an image.
@@ -207,7 +209,7 @@ pub struct Region {
 pub struct NewRecord {
     /// The case's key in its source. Only a keyed hash of it is kept.
     pub key: String,
-    /// The patient's identifier in its source. Only a keyed hash of it is kept.
+    /// The patient's identifier, from [`patient_in`](crate::import::patient_in). Only a keyed hash of it is kept.
     pub patient: Option<String>,
     /// What is known of the case.
     pub facts: Facts,

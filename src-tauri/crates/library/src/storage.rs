@@ -15,7 +15,7 @@ pub struct Batch {
     pub records: Vec<NewRecord>,
     /// Rows that were refused, of the checkpoint's import.
     pub rejects: Vec<Reject>,
-    /// How far the import has come after this batch; none outside an import.
+    /// How far the import has come after this batch, without what the batch itself brings in; none outside an import.
     pub checkpoint: Option<Checkpoint>,
 }
 
@@ -57,7 +57,9 @@ pub trait Storage: Send + Sync {
     fn search_words(&self, query: &WordQuery) -> Result<WordHits>;
 
     /// The pseudonym under which the library knows a patient.
-    fn pseudonym(&self, patient: &str) -> String;
+    ///
+    /// - `domain`: whose identifiers these are, [`SITE`](crate::import::SITE) for the department's own
+    fn pseudonym(&self, domain: &str, patient: &str) -> String;
 
     /// Stores embeddings, in place of earlier ones of the same images or reports.
     ///

@@ -22,6 +22,7 @@ pub mod geometry;
 mod model;
 mod open;
 mod raster;
+mod report;
 mod source;
 mod tags;
 
@@ -35,5 +36,6 @@ pub use frame::{Frame, Padding, Photometric, StoredValues};
 pub use geometry::{PatientOrientation, Spacing, SpacingKind};
 pub use model::{Format, FrameRef, Instance, PatientInfo, Series, Study};
 pub use open::{OpenOptions, OpenProgress, OpenReport, Rejected, open};
+pub use report::{StructuredReport, structured_report};
 pub use source::Source;
 pub use tags::{TagNode, tags};

@@ -54,7 +54,14 @@ pub(super) fn condition(filter: &Filter, cases: &str) -> (String, Vec<Value>) {
         ),
         known(&filter.label, &text),
     );
-    add(format!("{cases}.split = ?"), known(&filter.split, &text));
+    // The questions of one image can be divided among splits.
+    add(
+        format!(
+            "? IN (SELECT {cases}.split UNION ALL SELECT questions.split FROM texts JOIN questions
+                   ON text_row = texts.row WHERE texts.case_row = {cases}.row)"
+        ),
+        known(&filter.split, &text),
+    );
     add(
         format!("{cases}.patient = ?"),
         known(&filter.patient, &text),

@@ -6,6 +6,7 @@ use super::connection::Sql;
 use super::write;
 use crate::import::{Checkpoint, ImportKey, Reject};
 use crate::records::Source;
+use crate::storage::Written;
 
 /// The checkpoint of an import.
 ///
@@ -50,10 +51,11 @@ pub(super) fn open(
     Ok(checkpoint)
 }
 
-/// Stores a checkpoint and the rejects of its batch.
+/// Stores a checkpoint, with what its batch wrote added, and the rejects of its batch.
 pub(super) fn save(
     transaction: &Transaction<'_>,
     checkpoint: &Checkpoint,
+    written: Written,
     rejects: &[Reject],
 ) -> Sql<()> {
     let n = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
@@ -64,8 +66,8 @@ pub(super) fn save(
         (
             c.import,
             n(c.next_row),
-            n(c.taken),
-            n(c.joined),
+            n(c.taken + written.new_cases),
+            n(c.joined + written.joined),
             n(c.rejected),
             n(c.redacted),
             c.finished,

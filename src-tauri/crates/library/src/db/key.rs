@@ -64,25 +64,22 @@ impl PatientKey {
         OsRng.try_fill_bytes(&mut key).map_err(|e| {
             LibraryError::io(path)(std::io::Error::other(format!("no random numbers: {e}")))
         })?;
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
-        }
-        let write = || {
-            let mut file = options.open(path)?;
+        // The file appears whole or not at all; temporary files are their owner's alone (0600).
+        let parent = path.parent().unwrap_or(Path::new("."));
+        let write = || -> std::io::Result<tempfile::NamedTempFile> {
+            let mut file = tempfile::NamedTempFile::new_in(parent)?;
             writeln!(file, "{}", hex(&key))?;
-            file.sync_all()
+            file.as_file().sync_all()?;
+            Ok(file)
         };
-        match write() {
-            Ok(()) => Ok(Self(key)),
+        let file = write().map_err(LibraryError::io(path))?;
+        match file.persist_noclobber(path) {
+            Ok(_) => Ok(Self(key)),
             // Another program was faster: its key is the key.
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                Self::read(path)?.ok_or_else(|| LibraryError::io(path)(e))
+            Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Self::read(path)?.ok_or_else(|| LibraryError::io(path)(e.error))
             }
-            Err(e) => Err(LibraryError::io(path)(e)),
+            Err(e) => Err(LibraryError::io(path)(e.error)),
         }
     }
 

@@ -5,109 +5,167 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::Connection;
 
 use super::connection::Sql;
-use crate::import::{Leaks, Pair, near};
+use crate::import::{Leaks, Pair, Pairs, near};
 
 /// Examples of each leak that are listed; further ones are only counted.
 const MAX_EXAMPLES: usize = 50;
 /// Images that share a quarter of their hash with more others than this are not compared with all of them: black frames.
 const MAX_BUCKET: usize = 4096;
 
-struct Picture {
-    case: usize,
-    perceptual: [u8; 32],
-    sha256: [u8; 32],
-}
-
 /// Leaks in which at least one side belongs to the source.
 pub(super) fn find(connection: &Connection, source: &str) -> Sql<Leaks> {
     let mut leaks = Leaks::default();
-    exact(connection, source, &mut leaks)?;
-    similar(connection, source, &mut leaks)?;
+    exact(connection, source, &mut leaks.same_image)?;
+    similar(connection, source, &mut leaks.near_image)?;
     patients(connection, source, &mut leaks)?;
+    leaks.images_with_questions_in_two_splits = divided(connection, source)?;
     Ok(leaks)
 }
 
-fn exact(connection: &Connection, source: &str, leaks: &mut Leaks) -> Sql<()> {
+/// Cases with the same image file. Counted by groups: an image that is everywhere has very many pairs.
+fn exact(connection: &Connection, source: &str, pairs: &mut Pairs) -> Sql<()> {
     let mut statement = connection.prepare(
-        "SELECT first.id, second.id, first.split IS NOT second.split
-         FROM images AS a JOIN images AS b ON a.sha256 = b.sha256 AND a.case_row < b.case_row
-         JOIN cases AS first ON first.row = a.case_row JOIN cases AS second ON second.row = b.case_row
-         WHERE (SELECT row FROM sources WHERE name = ?1) IN (first.source, second.source)
-         ORDER BY a.row, b.row",
+        "SELECT sha256, split, source = (SELECT row FROM sources WHERE name = ?1), count(DISTINCT case_row)
+         FROM images JOIN cases ON cases.row = case_row
+         WHERE sha256 IN (SELECT sha256 FROM images GROUP BY sha256 HAVING count(DISTINCT case_row) > 1)
+         GROUP BY 1, 2, 3 ORDER BY 1",
     )?;
     let mut rows = statement.query([source])?;
+    let mut group: Vec<(Option<String>, bool, u64)> = Vec::new();
+    let mut last: Option<[u8; 32]> = None;
     while let Some(row) = rows.next()? {
-        let pair = Pair {
+        let sha256: [u8; 32] = row.get(0)?;
+        if last != Some(sha256) {
+            count_group(&group, pairs);
+            group.clear();
+            last = Some(sha256);
+        }
+        let count: i64 = row.get(3)?;
+        group.push((row.get(1)?, row.get(2)?, count.max(0) as u64));
+    }
+    count_group(&group, pairs);
+    let mut statement = connection.prepare(
+        "SELECT first.id, second.id, first.split IS NOT second.split
+         FROM cases AS ours JOIN images AS x ON x.case_row = ours.row
+         JOIN images AS y ON y.sha256 = x.sha256 AND y.case_row <> x.case_row
+         JOIN cases AS first ON first.row = min(x.case_row, y.case_row)
+         JOIN cases AS second ON second.row = max(x.case_row, y.case_row)
+         WHERE ours.source = (SELECT row FROM sources WHERE name = ?1)
+         GROUP BY x.sha256 LIMIT ?2",
+    )?;
+    let rows = statement.query_map((source, MAX_EXAMPLES as i64), |row| {
+        Ok(Pair {
             first: row.get(0)?,
             second: row.get(1)?,
             across_splits: row.get(2)?,
+        })
+    })?;
+    pairs.examples = rows.collect::<rusqlite::Result<_>>()?;
+    Ok(())
+}
+
+/// Adds the pairs among cases with one image, of which at least one is the source's.
+///
+/// - `group`: split, whether it is the source's, how many cases
+fn count_group(group: &[(Option<String>, bool, u64)], pairs: &mut Pairs) {
+    for (i, (split, ours, count)) in group.iter().enumerate() {
+        if *ours {
+            pairs.count += count * (count - 1) / 2;
+        }
+        for (other_split, other_ours, other) in &group[i + 1..] {
+            if *ours || *other_ours {
+                pairs.count += count * other;
+                pairs.across_splits += if split == other_split {
+                    0
+                } else {
+                    count * other
+                };
+            }
+        }
+    }
+}
+
+/// One image file, whoever has it.
+struct Picture {
+    perceptual: [u8; 32],
+    sha256: [u8; 32],
+    /// The first case that has it.
+    case: String,
+    splits: Vec<Option<String>>,
+    ours: bool,
+}
+
+/// Images that look the same and are different files.
+fn similar(connection: &Connection, source: &str, pairs: &mut Pairs) -> Sql<()> {
+    let pictures = pictures(connection, source)?;
+    for (a, b) in near_pairs(&pictures) {
+        let (a, b) = (&pictures[a], &pictures[b]);
+        let pair = Pair {
+            first: a.case.clone(),
+            second: b.case.clone(),
+            across_splits: a.splits.iter().any(|x| b.splits.iter().any(|y| x != y)),
         };
-        leaks.same_image.add(pair, MAX_EXAMPLES);
+        pairs.add(pair, MAX_EXAMPLES);
     }
     Ok(())
 }
 
-fn similar(connection: &Connection, source: &str, leaks: &mut Leaks) -> Sql<()> {
+fn pictures(connection: &Connection, source: &str) -> Sql<Vec<Picture>> {
     let mut statement = connection.prepare(
-        "SELECT case_row, cases.id, split, source = (SELECT row FROM sources WHERE name = ?1), perceptual, sha256
+        "SELECT sha256, perceptual, cases.id, split, source = (SELECT row FROM sources WHERE name = ?1)
          FROM images JOIN cases ON cases.row = case_row WHERE perceptual IS NOT NULL ORDER BY images.row",
     )?;
-    let mut cases: Vec<(String, Option<String>, bool)> = Vec::new();
-    let mut place: HashMap<i64, usize> = HashMap::new();
-    let mut pictures = Vec::new();
+    let mut pictures: Vec<Picture> = Vec::new();
+    let mut places: HashMap<[u8; 32], usize> = HashMap::new();
     let mut rows = statement.query([source])?;
     while let Some(row) = rows.next()? {
-        let case_row: i64 = row.get(0)?;
-        let (id, split, ours) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        let case = *place.entry(case_row).or_insert_with(|| {
-            cases.push((id, split, ours));
-            cases.len() - 1
-        });
-        pictures.push(Picture {
-            case,
-            perceptual: row.get(4)?,
-            sha256: row.get(5)?,
-        });
-    }
-    let mut found = HashSet::new();
-    for (a, b) in near_pairs(&pictures, &|a, b| {
-        let (a, b) = (&pictures[a], &pictures[b]);
-        a.case != b.case && a.sha256 != b.sha256 && (cases[a.case].2 || cases[b.case].2)
-    }) {
-        let (a, b) = (pictures[a].case, pictures[b].case);
-        let (a, b) = (a.min(b), a.max(b));
-        if found.insert((a, b)) {
-            let pair = Pair {
-                first: cases[a].0.clone(),
-                second: cases[b].0.clone(),
-                across_splits: cases[a].1 != cases[b].1,
-            };
-            leaks.near_image.add(pair, MAX_EXAMPLES);
+        let sha256: [u8; 32] = row.get(0)?;
+        let (split, ours): (Option<String>, bool) = (row.get(3)?, row.get(4)?);
+        match places.get(&sha256) {
+            Some(&at) => {
+                let known = &mut pictures[at];
+                known.ours |= ours;
+                if !known.splits.contains(&split) {
+                    known.splits.push(split);
+                }
+            }
+            None => {
+                places.insert(sha256, pictures.len());
+                pictures.push(Picture {
+                    perceptual: row.get(1)?,
+                    sha256,
+                    case: row.get(2)?,
+                    splits: vec![split],
+                    ours,
+                });
+            }
         }
     }
-    Ok(())
+    Ok(pictures)
 }
 
-/// Pairs whose hashes differ in few bits. Hashes that differ in at most [`near::MAX_DISTANCE`] bits agree in one of
-/// their 16-bit words, so only images that share a word are compared.
-fn near_pairs(pictures: &[Picture], wanted: &dyn Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
+/// Pairs whose hashes differ in few bits, one of them the source's. Hashes that differ in at most
+/// [`near::MAX_DISTANCE`] bits agree in one of their 16-bit words, so only images that share a word are compared.
+fn near_pairs(pictures: &[Picture]) -> Vec<(usize, usize)> {
     let mut pairs = HashSet::new();
     for word in 0..near::WORDS {
-        let mut buckets: HashMap<[u8; 2], Vec<usize>> = HashMap::new();
-        for (i, picture) in pictures.iter().enumerate() {
-            let key = [
+        let key = |picture: &Picture| {
+            [
                 picture.perceptual[2 * word],
                 picture.perceptual[2 * word + 1],
-            ];
-            buckets.entry(key).or_default().push(i);
+            ]
+        };
+        let mut buckets: HashMap<[u8; 2], Vec<usize>> = HashMap::new();
+        for (i, picture) in pictures.iter().enumerate().filter(|(_, p)| p.ours) {
+            buckets.entry(key(picture)).or_default().push(i);
         }
-        for bucket in buckets.values().filter(|b| b.len() <= MAX_BUCKET) {
-            for (i, &a) in bucket.iter().enumerate() {
-                for &b in &bucket[i + 1..] {
-                    let distance = near::distance(&pictures[a].perceptual, &pictures[b].perceptual);
-                    if distance <= near::MAX_DISTANCE && wanted(a, b) {
-                        pairs.insert((a, b));
-                    }
+        buckets.retain(|_, bucket| bucket.len() <= MAX_BUCKET);
+        for (i, picture) in pictures.iter().enumerate() {
+            for &j in buckets.get(&key(picture)).map_or(&[][..], Vec::as_slice) {
+                let other = &pictures[j];
+                let distance = near::distance(&picture.perceptual, &other.perceptual);
+                if distance <= near::MAX_DISTANCE && picture.sha256 != other.sha256 {
+                    pairs.insert((i.min(j), i.max(j)));
                 }
             }
         }
@@ -115,6 +173,19 @@ fn near_pairs(pictures: &[Picture], wanted: &dyn Fn(usize, usize) -> bool) -> Ve
     let mut pairs: Vec<(usize, usize)> = pairs.into_iter().collect();
     pairs.sort_unstable();
     pairs
+}
+
+/// Cases whose questions lie in more than one split.
+fn divided(connection: &Connection, source: &str) -> Sql<u64> {
+    let n: i64 = connection.query_row(
+        "SELECT count(*) FROM (
+             SELECT case_row FROM questions JOIN texts ON texts.row = text_row JOIN cases ON cases.row = case_row
+             WHERE source = (SELECT row FROM sources WHERE name = ?1) AND questions.split IS NOT NULL
+             GROUP BY case_row HAVING count(DISTINCT questions.split) > 1)",
+        [source],
+        |row| row.get(0),
+    )?;
+    Ok(n.max(0) as u64)
 }
 
 fn patients(connection: &Connection, source: &str, leaks: &mut Leaks) -> Sql<()> {

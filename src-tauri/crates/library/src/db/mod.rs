@@ -33,7 +33,7 @@ pub use connection::StoreOptions;
 pub use maintain::{Restored, Verified};
 
 use crate::error::{LibraryError, Result};
-use crate::import::{Checkpoint, ImportKey, Leaks, Reject};
+use crate::import::{Checkpoint, ImportKey, Leaks, Reject, patient_in};
 use crate::records::{
     CaseRecord, CaseSummary, Filter, ImageReference, NewEmbedding, Page, Source, Space, Stats,
     StoredEmbedding, Unembedded,
@@ -166,8 +166,9 @@ impl Storage for SqliteStore {
         self.read(|connection| words::search(connection, query))
     }
 
-    fn pseudonym(&self, patient: &str) -> String {
-        self.key.pseudonym(write::PATIENT, patient.trim())
+    fn pseudonym(&self, domain: &str, patient: &str) -> String {
+        self.key
+            .pseudonym(write::PATIENT, &patient_in(domain, patient))
     }
 
     fn put_embeddings(&self, space: &Space, embeddings: &[NewEmbedding]) -> Result<()> {

@@ -97,7 +97,7 @@ fn images(connection: &Connection, case: i64) -> Sql<Vec<ImageReference>> {
 
 fn texts(connection: &Connection, case: i64) -> Sql<(Vec<Text>, Vec<Question>)> {
     let mut statement = connection.prepare(
-        "SELECT kind, body, answer, answer_type, question_type, language, reference
+        "SELECT kind, body, answer, answer_type, question_type, language, reference, split
          FROM texts LEFT JOIN questions ON text_row = row WHERE case_row = ?1 ORDER BY row",
     )?;
     let mut rows = statement.query([case])?;
@@ -113,6 +113,7 @@ fn texts(connection: &Connection, case: i64) -> Sql<(Vec<Text>, Vec<Question>)> 
                 question_type: row.get(4)?,
                 language: row.get(5)?,
                 reference: row.get(6)?,
+                split: row.get(7)?,
             }),
             kind => texts.push(Text { kind, body }),
         }

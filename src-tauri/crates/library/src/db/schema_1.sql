@@ -60,7 +60,8 @@ CREATE TABLE questions (
     answer_type TEXT,
     question_type TEXT,
     language TEXT,
-    reference TEXT
+    reference TEXT,
+    split TEXT
 );
 
 CREATE VIRTUAL TABLE words USING fts5 (

@@ -7,7 +7,7 @@ use super::connection::Sql;
 use super::filter;
 use super::read::{FACTS, facts};
 use crate::records::TextKind;
-use crate::search::{MARK_END, MARK_START, WordHit, WordHits, WordQuery};
+use crate::search::{MARKS, WordHit, WordHits, WordQuery, pieces};
 
 /// Matching texts that are ranked; of more, the latest are.
 const MAX_RANKED: i64 = 20_000;
@@ -63,7 +63,7 @@ pub(super) fn search(connection: &Connection, query: &WordQuery) -> Sql<WordHits
                 patient: row.get(2)?,
                 kind: TextKind::from_word(&kind),
                 score: -score,
-                excerpt: String::new(),
+                excerpt: Vec::new(),
                 facts: facts(row, 5)?,
             },
         ));
@@ -80,14 +80,16 @@ fn excerpts(
     expression: &str,
     hits: Vec<(i64, WordHit)>,
 ) -> Sql<Vec<WordHit>> {
+    let [start, end] = MARKS;
     let sql = format!(
-        "SELECT snippet(words, -1, '{MARK_START}', '{MARK_END}', '…', {EXCERPT_WORDS})
+        "SELECT snippet(words, -1, '{start}', '{end}', '…', {EXCERPT_WORDS})
          FROM words WHERE words MATCH ?1 AND rowid = ?2"
     );
     let mut statement = connection.prepare(&sql)?;
     hits.into_iter()
         .map(|(row, mut hit)| {
-            hit.excerpt = statement.query_row((expression, row), |row| row.get(0))?;
+            let marked: String = statement.query_row((expression, row), |row| row.get(0))?;
+            hit.excerpt = pieces(&marked);
             Ok(hit)
         })
         .collect()

@@ -45,7 +45,7 @@ pub(super) fn batch(
         }
     }
     if let Some(checkpoint) = &batch.checkpoint {
-        imports::save(transaction, checkpoint, &batch.rejects)?;
+        imports::save(transaction, checkpoint, written, &batch.rejects)?;
     }
     Ok(written)
 }
@@ -108,8 +108,8 @@ impl<'t> Writer<'t> {
             )?,
             text_row: t.prepare("SELECT row FROM texts WHERE case_row = ?1 AND digest = ?2")?,
             question: t.prepare(
-                "INSERT INTO questions (text_row, answer_type, question_type, language, reference)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO questions (text_row, answer_type, question_type, language, reference, split)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?,
             label: t.prepare(
                 "INSERT INTO labels (case_row, name, value) VALUES (?1, ?2, ?3)
@@ -201,6 +201,8 @@ impl<'t> Writer<'t> {
         };
         let mut joined = record.facts.clone();
         joined.fill_from(&known);
+        // Of several views the first is the case's; each image has its own.
+        joined.view = known.view.clone().or(joined.view);
         if joined != known || (known_patient.is_none() && patient.is_some()) {
             self.update.execute((
                 row,
@@ -264,6 +266,7 @@ impl<'t> Writer<'t> {
             &question.question_type,
             &question.language,
             &question.reference,
+            &question.split,
         ))?;
         Ok(())
     }

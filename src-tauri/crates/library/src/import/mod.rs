@@ -7,9 +7,36 @@
 //!
 //! An import that is stopped in any way, also by a loss of power, goes on at the row after its last batch.
 
+mod columns;
+mod document;
+mod draft;
+mod formats;
+mod image;
+mod json;
 pub(crate) mod near;
+mod phi;
+mod plan;
+mod rows;
+mod run;
+mod table;
+mod words;
 
 use serde::Serialize;
+
+pub use columns::{Columns, Role};
+pub use phi::Identifying;
+pub use plan::{Format, ImportPlan, Policy};
+pub(crate) use words::date;
+
+pub use run::{Cause, ImportProgress, ImportReport, import};
+
+/// The domain of the department's own patient identifiers.
+pub const SITE: &str = "site";
+
+/// A patient's identifier together with whose identifiers these are: the same number in two data sets is two persons.
+pub fn patient_in(domain: &str, patient: &str) -> String {
+    format!("{domain}\u{1f}{}", patient.trim())
+}
 
 /// What makes two imports of a source the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +115,10 @@ impl Pairs {
 pub struct Leaks {
     /// The same image file in two cases.
     pub same_image: Pairs,
-    /// Images in two cases that look the same, see `near`.
+    /// Different image files that look the same: a hash of 256 bits differs in at most 12.
     pub near_image: Pairs,
+    /// Cases with questions in more than one split.
+    pub images_with_questions_in_two_splits: u64,
     /// Patients with cases in more than one split.
     pub patients_in_two_splits: u64,
     /// Pseudonyms of the first of them.

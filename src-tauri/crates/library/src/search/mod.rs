@@ -1,14 +1,14 @@
 //! Searching by words.
 
+mod filter;
+
 use serde::Serialize;
 
 use crate::error::{LibraryError, Result};
 use crate::records::{Facts, Filter, TextKind};
 
-/// Begins a matched word in an excerpt: Unicode's start of text, which no report contains.
-pub const MARK_START: char = '\u{2}';
-/// Ends a matched word in an excerpt: Unicode's end of text.
-pub const MARK_END: char = '\u{3}';
+/// Begin and end a matched word in what FTS5 cuts out: start and end of text, which are taken out of reports.
+pub(crate) const MARKS: [char; 2] = ['\u{2}', '\u{3}'];
 
 /// Longest query, characters.
 const MAX_QUERY: usize = 1000;
@@ -47,11 +47,36 @@ pub struct WordHit {
     pub kind: TextKind,
     /// BM25, larger is better.
     pub score: f64,
-    /// The best passage, matched words between [`MARK_START`] and [`MARK_END`].
-    pub excerpt: String,
+    /// The best passage, cut where matched words begin and end.
+    pub excerpt: Vec<Piece>,
     /// What is known of the case.
     #[serde(flatten)]
     pub facts: Facts,
+}
+
+/// A piece of an excerpt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Piece {
+    /// The words.
+    pub text: String,
+    /// True for what was looked for.
+    pub matched: bool,
+}
+
+/// Cuts a marked excerpt.
+pub(crate) fn pieces(marked: &str) -> Vec<Piece> {
+    let mut matched = false;
+    let mut pieces = Vec::new();
+    for text in marked.split(MARKS) {
+        if !text.is_empty() {
+            pieces.push(Piece {
+                text: text.to_owned(),
+                matched,
+            });
+        }
+        matched = !matched;
+    }
+    pieces
 }
 
 impl WordQuery {

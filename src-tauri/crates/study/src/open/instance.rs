@@ -163,7 +163,8 @@ fn dicom(source: Source, reader: Box<dyn ReadSeek>) -> Result<Outcome> {
     Ok(Outcome::Image(Box::new(entry)))
 }
 
-fn patient(root: &DataSet, charset: &Charset) -> PatientInfo {
+/// Who was examined.
+pub(crate) fn patient(root: &DataSet, charset: &Charset) -> PatientInfo {
     PatientInfo {
         name: root.words(tags::PATIENT_NAME, charset),
         id: root.words(tags::PATIENT_ID, charset),
@@ -174,7 +175,7 @@ fn patient(root: &DataSet, charset: &Charset) -> PatientInfo {
 }
 
 /// `YYYYMMDD` or the retired `YYYY.MM.DD` as `YYYY-MM-DD`; anything else as it is.
-fn iso_date(date: &str) -> String {
+pub(crate) fn iso_date(date: &str) -> String {
     let digits: String = date.chars().filter(char::is_ascii_digit).collect();
     let plain = date.chars().all(|c| c.is_ascii_digit() || c == '.');
     match digits.len() {

@@ -12,7 +12,7 @@ use crate::error::{Result, StudyError};
 use crate::model::{Format, Study};
 use crate::source::Source;
 
-pub(crate) use instance::{Entry, format_of};
+pub(crate) use instance::{Entry, format_of, iso_date, patient};
 
 /// Limits of one opening.
 #[derive(Debug, Clone)]
