@@ -224,6 +224,7 @@ fn manifest(
         zero_shot_templates: prompts.templates,
         files: Vec::new(),
         answers: None,
+        network: None,
         label_sets: prompts.label_sets,
         figures: Vec::new(),
     })
@@ -244,6 +245,7 @@ impl Container {
             Self::TorchZip => "a file of torch.save",
             Self::TorchScript => "a TorchScript archive",
             Self::TorchLegacy => "a file of torch.save before torch 1.6",
+            Self::Arrays => "a pickle of NumPy arrays",
         }
     }
 }

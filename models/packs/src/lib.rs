@@ -22,8 +22,9 @@ pub use hash::{digest, file_digest};
 pub use home::{assets_dir, bundled_packs, home};
 pub use labels::{Decision, Label, LabelSet, Platt};
 pub use manifest::{
-    Answers, Architecture, FORMAT, Figure, MANIFEST_FILE, PackFile, PackManifest, ROLE_ANSWERS,
-    ROLE_CARD, ROLE_TOKENIZER, ROLE_WEIGHTS, TokenizerSpec, is_pack_name,
+    Answers, Architecture, FORMAT, Figure, MANIFEST_FILE, Network, PackFile, PackManifest,
+    ROLE_ANSWERS, ROLE_CARD, ROLE_NETWORK, ROLE_TOKENIZER, ROLE_WEIGHTS, TokenizerSpec,
+    is_pack_name,
 };
 pub use pack::Pack;
 pub use store::{Origin, PackEntry, PackStore};

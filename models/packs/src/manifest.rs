@@ -16,6 +16,8 @@ pub const MANIFEST_FILE: &str = "pack.toml";
 pub const ROLE_WEIGHTS: &str = "weights";
 /// Role of the question-answering head's weights.
 pub const ROLE_ANSWERS: &str = "answers";
+/// Role of the files of a question-answering network.
+pub const ROLE_NETWORK: &str = "network";
 /// Role of the list of kept token ids of a pruned tokenizer.
 pub const ROLE_TOKENIZER: &str = "tokenizer";
 /// Role of the model card, Markdown.
@@ -54,6 +56,9 @@ pub struct PackManifest {
     /// The question-answering head, if the pack has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<Answers>,
+    /// A trained question-answering network, if the pack has one; it answers in place of the head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// What `findings` looks for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub label_sets: Vec<LabelSet>,
@@ -122,6 +127,14 @@ pub struct Answers {
     pub blank_margin: f64,
 }
 
+/// A question-answering network (MEVF or QCR) that reads images and questions by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Folder inside the pack with an exported run; its files have the role `network`. Temperature and threshold lie there too.
+    pub folder: String,
+}
+
 /// A measured figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +156,11 @@ impl PackManifest {
     /// The first file with a role.
     pub fn file(&self, role: &str) -> Option<&PackFile> {
         self.files.iter().find(|file| file.role == role)
+    }
+
+    /// Whether questions can be asked.
+    pub fn answers_questions(&self) -> bool {
+        self.answers.is_some() || self.network.is_some()
     }
 
     /// The label set with a name, or the first one.
@@ -177,6 +195,16 @@ impl PackManifest {
         }
         if self.answers.is_some() && self.file(ROLE_ANSWERS).is_none() {
             return Err(format!("answers: no file has the role {ROLE_ANSWERS:?}"));
+        }
+        if let Some(network) = &self.network {
+            let below = format!("{}/", network.folder);
+            let inside = |f: &PackFile| f.role == ROLE_NETWORK && f.path.starts_with(&below);
+            if !self.files.iter().any(inside) {
+                return Err(format!(
+                    "network: no file with the role {ROLE_NETWORK:?} is in {}",
+                    network.folder
+                ));
+            }
         }
         let pruned = match &self.tokenizer {
             TokenizerSpec::ClipPruned { file, .. } => Some(file),

@@ -123,6 +123,12 @@ impl Pack {
         Ok(Some(head))
     }
 
+    /// The folder of the pack's question-answering network, if it has one.
+    pub fn network_dir(&self) -> Option<PathBuf> {
+        let network = self.manifest.network.as_ref()?;
+        Some(self.dir.join(&network.folder))
+    }
+
     /// The tokenizer of the pack's text tower.
     ///
     /// Errors if the pack reads images only, or if its list of kept ids is not usable.

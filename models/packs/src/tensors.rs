@@ -8,7 +8,10 @@ use candle_core::{DType, Device, Tensor};
 use crate::checkpoint::{self, RawTensor};
 use crate::error::{PackError, Result};
 
-/// Reads every tensor of a safetensors or PyTorch file by name, without executing anything; floats become f32.
+/// Reads every tensor of a file by name, without executing anything; floats become f32.
+///
+/// The content decides how, not the name: safetensors, PyTorch files, and pickles of a dictionary of NumPy
+/// arrays (protocols 0 to 5, of Python 2 or 3; either byte order; entries that are no arrays are left out).
 ///
 /// Errors if the file is damaged, of another kind, or holds a tensor of a type that no network here uses.
 pub fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>> {

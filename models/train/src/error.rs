@@ -23,6 +23,9 @@ pub enum TrainError {
         /// What is wrong with which field, and what to do.
         reason: String,
     },
+    /// Somebody asked the work to stop before it had a result.
+    #[error("stopped")]
+    Stopped,
     /// A plan whose numbers cannot work together.
     #[error("unusable plan: {0}")]
     Plan(String),
@@ -40,6 +43,14 @@ pub enum TrainError {
         /// The checkpoint's file or folder.
         path: PathBuf,
         /// Why it cannot be used.
+        reason: String,
+    },
+    /// An adapter that is missing, damaged, taken, or made on another pack.
+    #[error("adapter {}: {reason}", path.display())]
+    Adapter {
+        /// The adapter's folder.
+        path: PathBuf,
+        /// Why it cannot be used and what to do.
         reason: String,
     },
     /// A file that could not be read or written.

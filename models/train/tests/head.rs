@@ -33,6 +33,7 @@ fn config() -> AnswerHeadConfig {
             .map(String::from)
             .to_vec(),
         memory: None,
+        ranker: None,
     }
 }
 
@@ -194,6 +195,7 @@ fn a_yes_or_no_question_is_answered_with_yes_or_no() {
         .answer(
             &data.images_of(&[0]).unwrap(),
             &question("Is the heart large?"),
+            1.0,
         )
         .unwrap();
     assert!(

@@ -12,6 +12,23 @@ use crate::pickle::{Element, Graph, TensorView, Value};
 /// and 32-bit integers double.
 const MAX_GROWTH: u64 = 4;
 
+/// Errors with a reason if tensors of `total` bytes are too many for a file of `file_bytes`.
+pub(super) fn check_growth(total: u64, file_bytes: u64) -> Result<(), String> {
+    match total > file_bytes.saturating_mul(MAX_GROWTH) {
+        true => Err("the tensors claim more memory than the file justifies".into()),
+        false => Ok(()),
+    }
+}
+
+/// Number of elements of a shape, if it can be counted. The lengths besides a zero count too, for
+/// contiguous strides are made of them.
+fn elements(shape: &[u64]) -> Option<u64> {
+    shape
+        .iter()
+        .try_fold(1u64, |n, &d| n.checked_mul(d.max(1)))?;
+    Some(shape.iter().product())
+}
+
 /// A view that was checked against its storage: every element it names exists.
 #[derive(Debug)]
 pub(super) struct CheckedView {
@@ -27,8 +44,7 @@ impl CheckedView {
     /// Errors with a reason if it reaches beyond the storage, or repeats elements: no state
     /// dictionary holds an expanded tensor, and a small file could claim a huge one that way.
     pub(super) fn new(view: &TensorView, storage_numel: u64) -> Result<Self, String> {
-        let numel = view.shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
-        let numel = numel
+        let numel = elements(&view.shape)
             .filter(|&n| n <= storage_numel)
             .ok_or_else(|| format!("shape {:?} has more elements than its storage", view.shape))?;
         if numel > 0 {
@@ -60,9 +76,24 @@ impl CheckedView {
         })
     }
 
+    /// Checks a view of a storage that has exactly the view's elements.
+    ///
+    /// Errors with a reason if there are more of them than can be counted, or if the strides leave
+    /// some out.
+    pub(super) fn dense(view: &TensorView) -> Result<Self, String> {
+        let numel = elements(&view.shape)
+            .ok_or_else(|| format!("shape {:?} has too many elements", view.shape))?;
+        Self::new(view, numel)
+    }
+
+    /// Number of elements.
+    pub(super) fn numel(&self) -> usize {
+        self.numel
+    }
+
     /// Bytes of the tensor this makes.
     pub(super) fn bytes(&self, element: Element) -> u64 {
-        (self.numel * stored_as(element).1) as u64
+        (self.numel as u64).saturating_mul(stored_as(element).1 as u64)
     }
 
     /// Copies the view's elements out of `storage`, row-major.
@@ -180,9 +211,7 @@ pub(super) fn plan<'g>(
         };
         let view = CheckedView::new(view, numel).map_err(|reason| format!("{name}: {reason}"))?;
         total = total.saturating_add(view.bytes(element));
-        if total > file_bytes.saturating_mul(MAX_GROWTH) {
-            return Err("the tensors claim more memory than the file justifies".into());
-        }
+        check_growth(total, file_bytes)?;
         let reading = readings.entry(key).or_insert(Reading {
             key,
             element,

@@ -1,6 +1,7 @@
 //! Reads the tensors of a checkpoint, whatever program wrote it, without executing anything.
 
 mod archive;
+mod arrays;
 mod gather;
 mod legacy;
 mod safe;
@@ -40,6 +41,8 @@ pub(crate) enum Container {
     TorchScript,
     /// `torch.save` before torch 1.6.
     TorchLegacy,
+    /// `pickle.dump` of a dictionary of NumPy arrays.
+    Arrays,
 }
 
 /// Reads every tensor of a checkpoint file. The content decides how, not the name.
@@ -65,9 +68,13 @@ pub(crate) fn read(path: &Path) -> Result<(Tensors, Container)> {
     if head.get(8) == Some(&b'{') {
         return Ok((safe::read(path)?, Container::Safetensors));
     }
+    if arrays::recognises(&head) {
+        return Ok((arrays::read(path, file)?, Container::Arrays));
+    }
     Err(PackError::Unsupported {
         file: path.to_path_buf(),
-        reason: "not a checkpoint: expected safetensors, or a file of torch.save or torch.jit.save"
+        reason: "not a checkpoint: expected safetensors, a file of torch.save or torch.jit.save, \
+                 or a pickle of a dictionary of NumPy arrays"
             .into(),
     })
 }

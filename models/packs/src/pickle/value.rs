@@ -1,9 +1,11 @@
 //! What a checkpoint's pickle may hold, as inert data.
 
+use super::encoded::Encoded;
+
 /// Place of a value in its [`Graph`]. Sharing and cycles are just equal numbers.
 pub(crate) type Id = u32;
 
-/// Kind of number in a torch storage.
+/// Kind of number in a torch storage or a NumPy array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Element {
     F16,
@@ -36,6 +38,22 @@ impl Element {
         })
     }
 
+    /// The element type of NumPy's code for a kind and a number of bytes, such as `f4`.
+    pub(crate) fn of_array_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "f2" => Self::F16,
+            "f4" => Self::F32,
+            "f8" => Self::F64,
+            "i8" => Self::I64,
+            "i4" => Self::I32,
+            "i2" => Self::I16,
+            "i1" => Self::I8,
+            "u1" => Self::U8,
+            "b1" => Self::Bool,
+            _ => return None,
+        })
+    }
+
     /// Bytes of one number.
     pub(crate) fn bytes(self) -> usize {
         match self {
@@ -60,16 +78,29 @@ pub(crate) enum Global<'a> {
     Storage(Element),
     /// `torch.Size` and `torch.jit._pickle.build_*list`: the one argument itself.
     Sequence,
-    /// `torch.device` and `torch.jit._pickle.restore_type_tag`: nothing that weights need.
+    /// `torch.device`, `torch.jit._pickle.restore_type_tag` and NumPy's `scalar`: nothing that
+    /// weights need.
     Ignored,
     /// `__torch__.…`: the class of a TorchScript module, known by name alone.
     ScriptClass(&'a str),
+    /// `numpy.ndarray`
+    ArrayClass,
+    /// `numpy.dtype`
+    ArrayType,
+    /// NumPy's `_reconstruct`
+    NewArray,
+    /// NumPy's `_frombuffer`
+    ArrayOfBuffer,
+    /// `_codecs.encode`
+    Encode,
+    /// `bytes`, called without arguments.
+    NoBytes,
 }
 
 /// A tensor as the pickle describes it: a strided view of a storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TensorView {
-    /// The [`Value::Storage`] that holds the numbers.
+    /// The [`Value::Storage`] that holds the numbers; the [`Value::Bytes`] of an [`Array`].
     pub storage: Id,
     /// First element, counted from the storage's start.
     pub offset: u64,
@@ -79,19 +110,35 @@ pub(crate) struct TensorView {
     pub stride: Vec<u64>,
 }
 
+/// Which byte of a number comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ByteOrder {
+    Little,
+    Big,
+}
+
+/// A NumPy array as the pickle describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Array {
+    pub element: Element,
+    pub order: ByteOrder,
+    pub view: TensorView,
+}
+
 /// One value. Containers hold places, so that nothing is nested, copied or dropped recursively.
 #[derive(Debug, Clone)]
 pub(crate) enum Value<'a> {
     None,
-    /// Not kept: no weight is a truth value.
-    Bool,
+    Bool(bool),
     /// Whole numbers of up to 16 bytes (torch's magic number has 10).
     Int(i128),
     /// Not kept: no weight is a Python float.
     Float,
     Text(&'a str),
-    /// Not kept: no weight is a Python byte string.
-    Bytes,
+    /// A line of Python's `raw-unicode-escape` that is more than plain ASCII.
+    EscapedText(&'a [u8]),
+    /// Python 3 bytes; in pickles of arrays also strings of Python 2.
+    Bytes(Encoded<'a>),
     Tuple(Vec<Id>),
     List(Vec<Id>),
     Dict(Vec<(Id, Id)>),
@@ -106,8 +153,26 @@ pub(crate) enum Value<'a> {
     Object {
         state: Option<Id>,
     },
+    /// The type of an array's numbers and, after BUILD, their byte order.
+    ArrayType {
+        element: Element,
+        order: Option<ByteOrder>,
+    },
+    /// An array, described after BUILD.
+    Array(Option<Box<Array>>),
     /// The result of an ignored constructor.
     Opaque,
+}
+
+impl<'a> Value<'a> {
+    /// Text, or bytes that are UTF-8 as they are: the names in pickles of arrays.
+    pub(crate) fn string(&self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Bytes(Encoded::Plain(bytes)) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
 }
 
 /// Every value of one pickle and which of them is the result.

@@ -26,16 +26,20 @@ pub struct Judged {
     /// Whether each top answer is the expected one.
     pub right: Vec<bool>,
     answers: Vec<ScoredAnswer>,
+    calibrated: bool,
 }
 
 impl Judged {
-    /// The answers at a temperature and a threshold.
+    /// The answers at a temperature and a threshold; a head that is calibrated by itself takes no temperature.
     pub fn at(&self, temperature: f64, threshold: f64) -> Vec<ScoredAnswer> {
         self.answers
             .iter()
             .zip(&self.logits)
             .map(|(answer, row)| {
-                let top = softmax(row, temperature).into_iter().fold(0.0, f64::max);
+                let top = match self.calibrated {
+                    true => answer.confidence,
+                    false => softmax(row, temperature).into_iter().fold(0.0, f64::max),
+                };
                 ScoredAnswer {
                     confidence: top,
                     abstained: top < threshold,
@@ -43,6 +47,15 @@ impl Judged {
                 }
             })
             .collect()
+    }
+}
+
+impl Judged {
+    /// Adds what was judged elsewhere.
+    pub fn extend(&mut self, other: Self) {
+        self.logits.extend(other.logits);
+        self.right.extend(other.right);
+        self.answers.extend(other.answers);
     }
 }
 
@@ -59,6 +72,7 @@ pub fn judge(
         logits: Vec::new(),
         right: Vec::new(),
         answers: Vec::new(),
+        calibrated: head.is_calibrated(),
     };
     // A fixed rotation by about a third gives every question the image of another patient.
     let shift = rows.len() / 3 + 1;

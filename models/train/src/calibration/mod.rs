@@ -6,4 +6,5 @@ mod temperature;
 
 pub use abstain::abstention_threshold;
 pub use platt::Platt;
+pub(crate) use temperature::golden_section;
 pub use temperature::{fit_temperature, softmax};

@@ -43,7 +43,7 @@ pub fn fit_temperature(logits: &[Vec<f64>], right: &[bool]) -> Result<f64> {
 }
 
 /// The minimum of a function with one valley.
-fn golden_section(f: impl Fn(f64) -> f64, mut low: f64, mut high: f64) -> f64 {
+pub(crate) fn golden_section(f: impl Fn(f64) -> f64, mut low: f64, mut high: f64) -> f64 {
     let ratio = (5f64.sqrt() - 1.0) / 2.0;
     let mut a = high - ratio * (high - low);
     let mut b = low + ratio * (high - low);

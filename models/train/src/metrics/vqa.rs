@@ -3,10 +3,6 @@
 //! Source of the rules: Antol et al. 2015 (VQA) and its public evaluation: lower case, punctuation, number words, articles,
 //! contractions. Lau et al. 2018 (VQA-RAD) defines the answer types.
 
-use std::path::Path;
-
-use serde::Deserialize;
-
 use super::ece;
 use crate::{Result, TrainError};
 
@@ -17,69 +13,6 @@ pub enum AnswerType {
     Open,
     /// Yes, no, or one of the options that the question names.
     Closed,
-}
-
-/// One question about one image, as VQA-RAD's files hold it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VqaQuestion {
-    /// File name of the image.
-    pub image: String,
-    /// `HEAD`, `CHEST`, `ABD`.
-    pub organ: String,
-    /// The question as asked.
-    pub question: String,
-    /// The expected answer, not normalised.
-    pub answer: String,
-    /// Open or closed.
-    pub answer_type: AnswerType,
-    /// `PRES`, `MODALITY`, ...; several are joined by commas.
-    pub question_type: String,
-}
-
-#[derive(Deserialize)]
-struct RawQuestion {
-    image_name: String,
-    #[serde(default)]
-    image_organ: String,
-    question: String,
-    answer: serde_json::Value, // a few answers are numbers
-    answer_type: String,
-    #[serde(default)]
-    question_type: String,
-}
-
-/// Reads questions from a file in VQA-RAD's JSON form; an answer type with a trailing space is understood.
-///
-/// Errors if the file is not such JSON.
-pub fn read_questions(path: &Path) -> Result<Vec<VqaQuestion>> {
-    let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
-    let raw: Vec<RawQuestion> =
-        serde_json::from_str(&text).map_err(|e| TrainError::json(path, e))?;
-    raw.into_iter()
-        .map(|q| {
-            let answer_type = match q.answer_type.trim().to_ascii_uppercase().as_str() {
-                "OPEN" => AnswerType::Open,
-                "CLOSED" => AnswerType::Closed,
-                other => {
-                    return Err(TrainError::Data(format!(
-                        "answer_type is OPEN or CLOSED, not {other:?}"
-                    )));
-                }
-            };
-            let answer = match q.answer {
-                serde_json::Value::String(s) => s,
-                other => other.to_string(),
-            };
-            Ok(VqaQuestion {
-                image: q.image_name,
-                organ: q.image_organ.trim().to_string(),
-                question: q.question.trim().to_string(),
-                answer,
-                answer_type,
-                question_type: q.question_type.trim().to_string(),
-            })
-        })
-        .collect()
 }
 
 /// Brings an answer to the form in which answers are compared.

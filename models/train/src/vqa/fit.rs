@@ -31,6 +31,8 @@ pub(super) const CONFIG: &str = "config.toml";
 pub(super) const DICTIONARY: &str = "dictionary.json";
 pub(super) const ANSWERS: &str = "answers.json";
 pub(super) const CALIBRATION: &str = "calibration.json";
+/// Weights of a run that was exported.
+pub(super) const NETWORK: &str = "network.safetensors";
 /// Folder of QCR's question-type classifier below the run's.
 pub(super) const TYPES: &str = "types";
 
@@ -173,8 +175,12 @@ pub fn train_vqa(
     })
 }
 
-/// The weights that a run is used with: the best on validation, the last as published or without validation.
+/// The weights that a run is used with: those that were exported, else the best on validation, the last as published or without validation.
 pub(super) fn chosen_weights(run: &Path, plan: &VqaPlan) -> Result<PathBuf> {
+    let exported = run.join(NETWORK);
+    if exported.is_file() {
+        return Ok(exported);
+    }
     if plan.conduct == Conduct::Right
         && let Some(best) = Best::weights(run)
     {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::MemoryConfig;
+use super::{MemoryConfig, RankerConfig};
 
 /// The shape of an answer head and the answers that it knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,4 +21,7 @@ pub struct AnswerHeadConfig {
     /// Questions about known images that are remembered, if any; their tensors lie below `memory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryConfig>,
+    /// Weighs head and memory into calibrated probabilities, if there is one; its tensors lie below `ranker`. It needs a memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<RankerConfig>,
 }

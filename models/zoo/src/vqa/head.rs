@@ -4,9 +4,10 @@ use candle_core::{Device, Tensor};
 use lucency_nn::ops::{l2_normalise, log_softmax_last};
 use lucency_nn::{Bias, Embedding, Init, Linear, Weights};
 
+use super::evidence::{AnswerTexts, Evidence, Said, gather};
 use super::question::words;
-use super::{AnswerHeadConfig, Memory, Question, QuestionForm};
-use crate::Result;
+use super::{AnswerHeadConfig, Memory, Question, QuestionForm, Ranker};
+use crate::{Result, ZooError};
 
 /// What rules an answer out: far below any logit, but finite.
 const RULED_OUT: f32 = -1e4;
@@ -16,8 +17,8 @@ const RULED_OUT: f32 = -1e4;
 pub struct RankedAnswer {
     /// The answer, normalised.
     pub answer: String,
-    /// Its log-probability before calibration.
-    pub logit: f32,
+    /// How probable it is, calibrated. With a ranker the probabilities of all answers may sum to less than 1.
+    pub probability: f64,
 }
 
 /// Answers questions from pooled image features and question features.
@@ -35,7 +36,14 @@ pub struct AnswerHead {
     overlap: Linear,
     yes_no: Vec<usize>,
     answer_words: Vec<Vec<String>>,
-    memory: Option<Memory>,
+    memory: Option<Remembering>,
+    ranker: Option<Ranker>,
+}
+
+/// A memory with the texts of the answers.
+struct Remembering {
+    memory: Memory,
+    texts: AnswerTexts,
 }
 
 impl AnswerHead {
@@ -73,8 +81,19 @@ impl AnswerHead {
                 .map(|answer| words(answer).map(str::to_string).collect())
                 .collect(),
             memory: match &config.memory {
-                Some(memory) => Some(Memory::load(&weights.pp("memory"), memory, f, a)?),
+                Some(memory) => {
+                    let memory = Memory::load(&weights.pp("memory"), memory, f, a)?;
+                    let texts = AnswerTexts::new(&memory, &config.answers);
+                    Some(Remembering { memory, texts })
+                }
                 None => None,
+            },
+            ranker: match (&config.ranker, &config.memory) {
+                (Some(ranker), Some(_)) => Some(Ranker::load(&weights.pp("ranker"), ranker)?),
+                (Some(_), None) => {
+                    return Err(ZooError::Config("a ranker needs a memory".to_string()));
+                }
+                (None, _) => None,
             },
             config: config.clone(),
         })
@@ -154,24 +173,80 @@ impl AnswerHead {
     /// Log-probabilities of all answers.
     ///
     /// - `features`: `[b, f]` from [`super::image_features`]
-    /// - returns `[b, answers]`
+    /// - returns `[b, answers]`. With a ranker they are calibrated, those of answers that do not come into question are far below any
+    ///   other, and what is missing from a sum of 1 is the probability that none of the answers is right.
     pub fn forward(&self, features: &Tensor, questions: &[&Question]) -> Result<Tensor> {
+        if let Some(ranker) = &self.ranker {
+            let rows: Vec<Tensor> = self
+                .evidence(features, questions)?
+                .iter()
+                .map(|evidence| self.ranked(ranker, evidence))
+                .collect::<Result<_>>()?;
+            return Ok(Tensor::stack(&rows, 0)?);
+        }
         let head = self.log_probabilities(&self.standardise(features)?, questions, None)?;
-        let Some(memory) = &self.memory else {
+        let Some(Remembering { memory, .. }) = &self.memory else {
             return Ok(head);
         };
-        let texts: Vec<&str> = questions.iter().map(|q| q.text.as_str()).collect();
         let head = (head * memory.config().trust)?;
         Ok(log_softmax_last(
-            &(head + memory.logits(features, &texts)?)?,
+            &(head + memory.logits(features, questions)?)?,
         )?)
+    }
+
+    /// What speaks for each possible answer, one [`Evidence`] a question.
+    ///
+    /// - `features`: `[b, f]` from [`super::image_features`]
+    ///
+    /// Errors without a memory.
+    pub fn evidence(&self, features: &Tensor, questions: &[&Question]) -> Result<Vec<Evidence>> {
+        let Some(Remembering { memory, texts }) = &self.memory else {
+            return Err(ZooError::Config("this head has no memory".to_string()));
+        };
+        let head = self.log_probabilities(&self.standardise(features)?, questions, None)?;
+        let recalled = memory.recall(features, questions)?;
+        let named: Vec<Vec<f32>> = self.named(questions)?.to_vec2()?;
+        let of = |row: usize| {
+            let said = Said {
+                head: &head.get(row)?,
+                recalled: &recalled,
+                row,
+            };
+            gather(memory, texts, questions[row], &named[row], &said)
+        };
+        (0..questions.len()).map(of).collect()
+    }
+
+    /// Log-probabilities of all answers from the candidates' evidence, `[answers]`.
+    fn ranked(&self, ranker: &Ranker, evidence: &Evidence) -> Result<Tensor> {
+        let n = evidence.candidates.len();
+        let own = ranker.log_probabilities(evidence)?.narrow(0, 0, n)?;
+        let places: Vec<u32> = evidence.candidates.iter().map(|c| *c as u32).collect();
+        let places = Tensor::new(places, own.device())?;
+        let outside = Tensor::full(RULED_OUT, self.answers(), own.device())?;
+        Ok(outside.index_add(&places, &(own - f64::from(RULED_OUT))?, 0)?)
+    }
+
+    /// Whether [`AnswerHead::forward`] gives calibrated probabilities, so that no temperature applies.
+    pub fn is_calibrated(&self) -> bool {
+        self.ranker.is_some()
     }
 
     /// All answers to one question, best first.
     ///
     /// - `features`: `[1, f]` from [`super::image_features`]
-    pub fn answer(&self, features: &Tensor, question: &Question) -> Result<Vec<RankedAnswer>> {
-        let logits: Vec<f32> = self.forward(features, &[question])?.squeeze(0)?.to_vec1()?;
+    /// - `temperature`: divides the log-probabilities of a head that is not calibrated by itself
+    pub fn answer(
+        &self,
+        features: &Tensor,
+        question: &Question,
+        temperature: f64,
+    ) -> Result<Vec<RankedAnswer>> {
+        let mut logits = self.forward(features, &[question])?;
+        if !self.is_calibrated() {
+            logits = log_softmax_last(&(logits / temperature)?)?;
+        }
+        let logits: Vec<f32> = logits.squeeze(0)?.to_vec1()?;
         let mut ranked: Vec<RankedAnswer> = self
             .config
             .answers
@@ -179,10 +254,10 @@ impl AnswerHead {
             .zip(logits)
             .map(|(answer, logit)| RankedAnswer {
                 answer: answer.clone(),
-                logit,
+                probability: f64::from(logit).exp(),
             })
             .collect();
-        ranked.sort_by(|a, b| b.logit.total_cmp(&a.logit));
+        ranked.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         Ok(ranked)
     }
 

@@ -10,6 +10,7 @@ use lucency_nn::{Init, Weights};
 use serde::{Deserialize, Serialize};
 
 use super::terms::term_vector;
+use super::{Question, QuestionForm};
 use crate::Result;
 use crate::error::ZooError;
 
@@ -31,6 +32,8 @@ pub struct MemoryConfig {
     pub sharpness: Vec<f64>,
     /// Added to the likeness of any two images: what a question counts whatever the image.
     pub everywhere: f64,
+    /// Factor on the likeness of a yes-or-no question and one of another form.
+    pub other_form: f64,
     /// Factor from a remembered score, about 1 for an answer that is certain, to a logit.
     pub weight: f64,
     /// Factor on the head's own log-probabilities before the two are added.
@@ -46,7 +49,24 @@ pub struct Memory {
     image_of: Tensor, // [cases]
     wordings: Wordings,
     wording_of: Vec<u32>,
+    yes_no: Vec<bool>, // [wordings]
+    answer_of: Vec<u32>,
     scores: Tensor, // [cases, answers]
+    drawn: Tensor,  // [f + 1], the last is the constant
+}
+
+/// What a memory makes of a batch of questions.
+pub struct Recalled {
+    /// Scores of all answers, about 1 for one that is certain, `[b, answers]`; the gradient reaches the image features.
+    pub scores: Tensor,
+    /// The same as if every image were the image: what the wording alone recalls, `[b, answers]`.
+    pub wording_alone: Tensor,
+    /// Likeness of each question with every remembered case's wording, `[b][cases]`.
+    pub wordings: Vec<Vec<f32>>,
+    /// Likeness of each question's image with every remembered case's, `[b][cases]`.
+    pub images: Vec<Vec<f32>>,
+    /// How much each image is like the drawings that the head learned from, rather than like remembered images: 0 to 1, `[b]`.
+    pub drawn: Vec<f32>,
 }
 
 /// Sparse vectors of all wordings.
@@ -92,6 +112,11 @@ impl Memory {
             images: float("images", &[config.images, features])?,
             image_of: Tensor::from_vec(image_of, config.cases, &Device::Cpu)?,
             wording_of: index("wording_of", config.cases, config.wordings)?,
+            answer_of: index("answer_of", config.cases, answers)?,
+            yes_no: index("yes_no", config.wordings, 2)?
+                .into_iter()
+                .map(|flag| flag == 1)
+                .collect(),
             wordings: Wordings {
                 rarity: float("rarity", &[2 * config.buckets])?.to_vec1()?,
                 starts,
@@ -99,6 +124,7 @@ impl Memory {
                 values: float("values", &[config.terms])?.to_vec1()?,
             },
             scores: float("scores", &[config.cases, answers])?,
+            drawn: float("drawn", &[features + 1])?,
             config: config.clone(),
         })
     }
@@ -111,21 +137,63 @@ impl Memory {
     /// What the memory adds to the logits of every answer.
     ///
     /// - `features`: `[b, f]` from [`super::image_features`]
-    /// - `questions`: `b` texts
     /// - returns `[b, answers]`; its gradient reaches `features`
-    pub fn logits(&self, features: &Tensor, questions: &[&str]) -> Result<Tensor> {
+    pub fn logits(&self, features: &Tensor, questions: &[&Question]) -> Result<Tensor> {
+        Ok((self.recall(features, questions)?.scores * self.config.weight)?)
+    }
+
+    /// Scores of every answer, and what they rest on.
+    ///
+    /// - `features`: `[b, f]` from [`super::image_features`]
+    pub fn recall(&self, features: &Tensor, questions: &[&Question]) -> Result<Recalled> {
         let x = unit_features(features, &self.mean, &self.inverse_std)?; // [b, f]
         let likeness = image_likeness(&x, &self.images, &self.config.sharpness)?; // [b, images]
-        let likeness = (likeness + self.config.everywhere)?.index_select(&self.image_of, 1)?;
-        let mut wording = Vec::with_capacity(questions.len() * self.config.cases);
-        for question in questions {
-            let likeness = self.wordings.likeness(question);
-            wording.extend(self.wording_of.iter().map(|w| likeness[*w as usize]));
+        let images = likeness.index_select(&self.image_of, 1)?; // [b, cases]
+        let wordings: Vec<Vec<f32>> = questions.iter().map(|q| self.wording_likeness(q)).collect();
+        let shape = (questions.len(), self.config.cases);
+        let wording = Tensor::from_vec(wordings.concat(), shape, &Device::Cpu)?;
+        let kernel = ((&images + self.config.everywhere)? * &wording)?; // [b, cases]
+        let f = x.dim(1)?;
+        let slope = self.drawn.narrow(0, 0, f)?.unsqueeze(1)?; // [f, 1]
+        let drawn = x
+            .matmul(&slope)?
+            .squeeze(1)?
+            .broadcast_add(&self.drawn.narrow(0, f, 1)?)?;
+        Ok(Recalled {
+            drawn: drawn.clamp(0f32, 1f32)?.to_vec1()?,
+            scores: kernel.matmul(&self.scores)?,
+            wording_alone: wording.matmul(&self.scores)?,
+            images: images.to_vec2()?,
+            wordings,
+        })
+    }
+
+    /// Likeness of a question with the wording of every case, `[cases]`.
+    fn wording_likeness(&self, question: &Question) -> Vec<f32> {
+        let asks_yes_no = question.form == QuestionForm::YesNo;
+        let mut likeness = self.wordings.likeness(&question.text);
+        for (value, yes_no) in likeness.iter_mut().zip(&self.yes_no) {
+            *value *= form_factor(asks_yes_no, *yes_no, self.config.other_form);
         }
-        let wording =
-            Tensor::from_vec(wording, (questions.len(), self.config.cases), &Device::Cpu)?;
-        let kernel = (likeness * wording)?; // [b, cases]
-        Ok((kernel.matmul(&self.scores)? * self.config.weight)?)
+        self.wording_of
+            .iter()
+            .map(|w| likeness[*w as usize])
+            .collect()
+    }
+
+    /// A text as a vector of terms, weighted as the wordings' are; see [`term_vector`].
+    pub fn terms(&self, text: &str) -> Vec<(u32, f32)> {
+        term_vector(text, &self.wordings.rarity)
+    }
+
+    /// Cosine of a vector of terms with the wording of a case.
+    pub fn likeness_of_case(&self, terms: &[(u32, f32)], case: usize) -> f32 {
+        sparse_dot(terms, self.wordings.vector(self.wording_of[case] as usize))
+    }
+
+    /// The answer to a case, a place in the head's list.
+    pub fn answer_of(&self, case: usize) -> usize {
+        self.answer_of[case] as usize
     }
 }
 
@@ -136,17 +204,46 @@ impl Wordings {
         for (bucket, value) in term_vector(question, &self.rarity) {
             asked[bucket as usize] = value;
         }
-        self.starts
-            .windows(2)
-            .map(|pair| {
-                let terms = pair[0] as usize..pair[1] as usize;
-                self.buckets[terms.clone()]
-                    .iter()
-                    .zip(&self.values[terms])
-                    .map(|(bucket, value)| asked[*bucket as usize] * value)
-                    .sum()
+        (0..self.starts.len() - 1)
+            .map(|w| {
+                let terms = self.vector(w);
+                terms.map(|(b, v)| asked[b as usize] * v).sum()
             })
             .collect()
+    }
+
+    /// The terms of a wording, by bucket.
+    fn vector(&self, wording: usize) -> impl Iterator<Item = (u32, f32)> {
+        let terms = self.starts[wording] as usize..self.starts[wording + 1] as usize;
+        let values = &self.values[terms.clone()];
+        self.buckets[terms]
+            .iter()
+            .copied()
+            .zip(values.iter().copied())
+    }
+}
+
+/// Product of two sparse vectors, both sorted by bucket.
+pub fn sparse_dot(a: &[(u32, f32)], b: impl Iterator<Item = (u32, f32)>) -> f32 {
+    let mut rest = a;
+    let mut sum = 0.0;
+    for (bucket, value) in b {
+        let skip = rest.partition_point(|(other, _)| *other < bucket);
+        rest = &rest[skip..];
+        match rest.first() {
+            Some((other, own)) if *other == bucket => sum += own * value,
+            Some(_) => {}
+            None => break,
+        }
+    }
+    sum
+}
+
+/// Factor on the likeness of two wordings: 1 if both or neither ask for yes or no.
+pub fn form_factor(a_yes_no: bool, b_yes_no: bool, other_form: f64) -> f32 {
+    match a_yes_no == b_yes_no {
+        true => 1.0,
+        false => other_form as f32,
     }
 }
 

@@ -8,14 +8,23 @@ use lucency_zoo::vqa::Question;
 use crate::assistant::Assistant;
 use crate::dto::{Alternative, Answer, Caution};
 use crate::error::{AssistantError, Result};
-use crate::findings::softmax;
 use crate::guard::question::checked;
 use crate::kind::{QuestionKind, is_closed};
 use crate::picture::{self, Picture};
 use crate::provenance::provenance;
 
-/// Answers that are shown.
+/// Answers that are shown, and how probable all but the best must be.
 const ALTERNATIVES: usize = 5;
+const LEAST_SHOWN: f64 = 1e-4;
+
+/// The best answers; those that do not come into question are left out.
+fn shown(ranked: Vec<Alternative>) -> Vec<Alternative> {
+    let worth = |(i, a): &(usize, Alternative)| *i == 0 || a.confidence >= LEAST_SHOWN;
+    let kept = ranked.into_iter().enumerate().filter(worth);
+    kept.map(|(_, a)| a).take(ALTERNATIVES).collect()
+}
+/// What [`lucency_packs::Answers::blank_margin`] is for a network.
+const BLANK_MARGIN: f64 = 0.1;
 
 /// What was decided about one question, without the evidence.
 #[derive(Debug, Clone)]
@@ -62,7 +71,7 @@ impl Assistant {
             abstained: decision.abstained,
             cautions: decision.cautions,
             threshold: self.threshold(),
-            alternatives: decision.ranked.into_iter().take(ALTERNATIVES).collect(),
+            alternatives: shown(decision.ranked),
             image_made_no_difference: decision.image_made_no_difference,
             blank_answer: decision.blank.answer,
             blank_confidence: decision.blank.confidence,
@@ -76,17 +85,26 @@ impl Assistant {
     /// Errors as [`Self::ask`] does.
     pub fn decide(&self, picture: &Picture, question: &str) -> Result<Decision> {
         let question = checked(question)?;
-        let asked = self.question(question)?;
-        let ranked = self.rank(picture, &asked)?;
-        let blank = self.rank(&picture::blank(), &asked)?.swap_remove(0);
+        let (ranked, mut blank) = match self.network() {
+            Some(_) => (
+                self.rank_by_network(picture, question)?,
+                self.rank_by_network(&picture::blank(), question)?,
+            ),
+            None => {
+                let asked = self.question(question)?;
+                (
+                    self.rank(picture, &asked)?,
+                    self.rank(&picture::blank(), &asked)?,
+                )
+            }
+        };
+        let blank = blank.swap_remove(0);
         let best = &ranked[0];
         let cautions = self.cautions(picture, question)?;
-        let margin = self
-            .pack()
-            .manifest()
-            .answers
-            .as_ref()
-            .map_or(0.0, |a| a.blank_margin);
+        let margin = match (self.network(), &self.pack().manifest().answers) {
+            (None, Some(answers)) => answers.blank_margin,
+            _ => BLANK_MARGIN,
+        };
         Ok(Decision {
             abstained: best.confidence < self.threshold() || !cautions.is_empty(),
             cautions,
@@ -98,11 +116,26 @@ impl Assistant {
     }
 
     fn threshold(&self) -> f64 {
+        if let Some(network) = self.network() {
+            return network.threshold();
+        }
         self.pack()
             .manifest()
             .answers
             .as_ref()
             .map_or(0.0, |a| a.threshold)
+    }
+
+    /// Calibrated probabilities of the network's answers, best first; never empty.
+    fn rank_by_network(&self, picture: &Picture, question: &str) -> Result<Vec<Alternative>> {
+        let none = || AssistantError::NoAnswers(self.pack().manifest().name.clone());
+        let network = self.network().ok_or_else(none)?;
+        let features = self.features(picture)?.network_features.ok_or_else(none)?;
+        let ranked = network.answer(&features, question)?;
+        match ranked.is_empty() {
+            true => Err(none()),
+            false => Ok(ranked),
+        }
     }
 
     /// Calibrated probabilities of the answers that the question allows, best first.
@@ -112,24 +145,18 @@ impl Assistant {
             .features(picture)?
             .answer_features
             .ok_or_else(|| AssistantError::NoAnswers(self.pack().manifest().name.clone()))?;
-        let ranked = head.answer(&features, question)?;
         let temperature = self
             .pack()
             .manifest()
             .answers
             .as_ref()
             .map_or(1.0, |a| a.temperature);
-        let logits: Vec<f64> = ranked
-            .iter()
-            .map(|a| f64::from(a.logit) / temperature)
-            .collect();
-        let probabilities = softmax(&logits);
-        Ok(ranked
+        Ok(head
+            .answer(&features, question, temperature)?
             .into_iter()
-            .zip(probabilities)
-            .map(|(ranked, confidence)| Alternative {
+            .map(|ranked| Alternative {
                 answer: ranked.answer,
-                confidence,
+                confidence: ranked.probability,
             })
             .collect())
     }

@@ -16,6 +16,7 @@ use crate::cache::{EmbeddingStore, FrameFeatures, Memory};
 use crate::dto::{FigureDto, PackSummary};
 use crate::error::{AssistantError, Result};
 use crate::findings::LabelEmbeddings;
+use crate::network::QuestionNetwork;
 use crate::picture::Picture;
 use crate::{assets, picture};
 
@@ -60,6 +61,7 @@ pub struct Assistant {
     clip: Clip,
     tokenizer: Option<ClipTokenizer>,
     head: Option<AnswerHead>,
+    network: Option<QuestionNetwork>,
     memory: Memory,
     store: EmbeddingStore,
     labels: Mutex<HashMap<String, Arc<LabelEmbeddings>>>,
@@ -80,12 +82,14 @@ impl Assistant {
             _ => Some(pack.tokenizer()?),
         };
         let head = pack.load_answer_head(&device)?;
+        let network = QuestionNetwork::of(&pack, &clip)?;
         Ok(Self {
             store: EmbeddingStore::new(&options.home, pack.hash()),
             options,
             clip,
             tokenizer,
             head,
+            network,
             memory: Memory::new(REMEMBERED_FRAMES),
             labels: Mutex::default(),
             library: OnceLock::new(),
@@ -125,6 +129,10 @@ impl Assistant {
         self.head
             .as_ref()
             .ok_or_else(|| AssistantError::NoAnswers(self.pack.manifest().name.clone()))
+    }
+
+    pub(crate) fn network(&self) -> Option<&QuestionNetwork> {
+        self.network.as_ref()
     }
 
     /// The question as the head takes it.
@@ -197,7 +205,12 @@ impl Assistant {
                 None => None,
             };
             self.store.write(&key, &embedding.to_vec1::<f32>()?);
+            let network_features = match &self.network {
+                Some(network) => Some(network.features(&self.clip, &picture.image)?),
+                None => None,
+            };
             Ok(FrameFeatures {
+                network_features,
                 hidden: trunk.hidden.detach(),
                 grid: trunk.grid,
                 answer_features,
@@ -256,7 +269,7 @@ fn summary(manifest: &PackManifest, hash: &str, origin: Origin) -> PackSummary {
         licence: manifest.licence.clone(),
         intended_use: manifest.intended_use.clone(),
         bundled: origin == Origin::Bundled,
-        answers: manifest.answers.is_some(),
+        answers: manifest.answers_questions(),
         figures: manifest
             .figures
             .iter()

@@ -16,6 +16,8 @@ pub(crate) struct FrameFeatures {
     pub(crate) grid: (usize, usize),
     /// Input of the question-answering head, batch 1; none without a head.
     pub(crate) answer_features: Option<Tensor>,
+    /// Input of the question-answering network, batch 1; none without one.
+    pub(crate) network_features: Option<Tensor>,
     /// Image embedding, `[dim]`, unit length.
     pub(crate) embedding: Tensor,
 }
@@ -138,6 +140,7 @@ mod tests {
                 hidden: t.clone(),
                 grid: (1, 1),
                 answer_features: None,
+                network_features: None,
                 embedding: t,
             })
         };

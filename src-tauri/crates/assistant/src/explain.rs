@@ -11,13 +11,16 @@ use crate::error::Result;
 use crate::picture::Picture;
 
 impl Assistant {
-    /// Relevance of each cell of the image tower's grid for the logit of `answer`; none if no cell speaks for it.
+    /// Relevance of each cell of the image tower's grid for the lead of `answer` over the next best; none if no cell speaks for it.
     pub(crate) fn explain(
         &self,
         picture: &Picture,
         question: &str,
         answer: &str,
     ) -> Result<Option<HeatMap>> {
+        if let Some(network) = self.network() {
+            return network.explain(self.clip(), picture, question, answer);
+        }
         let features = self.features(picture)?;
         let hidden = Var::from_tensor(&features.hidden)?;
         let input = vqa::image_features_of_trunk(self.clip(), hidden.as_tensor())?;
@@ -26,8 +29,13 @@ impl Assistant {
             return Ok(None);
         };
         let logits = head.forward(&input, &[&self.question(question)?])?; // [1, answers]
-        let logit = logits.narrow(1, index, 1)?.sum_all()?; // []
-        let gradients = logit.backward()?;
+        // The lead over the next answer: a log-probability near 0 has no slope left.
+        let own = logits.narrow(1, index, 1)?.sum_all()?; // []
+        let lead = match runner_up(&logits, index)? {
+            Some(next) => (own - logits.narrow(1, next, 1)?.sum_all()?)?,
+            None => own,
+        };
+        let gradients = lead.backward()?;
         let Some(gradient) = gradients.get(hidden.as_tensor()) else {
             return Ok(None);
         };
@@ -57,6 +65,16 @@ impl Assistant {
     }
 }
 
+/// The best answer but one.
+///
+/// - `logits`: `[1, answers]`
+fn runner_up(logits: &Tensor, index: usize) -> Result<Option<usize>> {
+    let values: Vec<f32> = logits.flatten_all()?.to_vec1()?;
+    Ok((0..values.len())
+        .filter(|i| *i != index)
+        .max_by(|a, b| values[*a].total_cmp(&values[*b])))
+}
+
 /// `relu(Σ_c mean_cells(slope_c) · cell_c)`, one value a cell.
 fn grad_cam(cells: &Tensor, slopes: &Tensor) -> Result<Vec<f32>> {
     let weights = slopes.mean_keepdim(1)?; // [1, 1, c]
@@ -65,7 +83,7 @@ fn grad_cam(cells: &Tensor, slopes: &Tensor) -> Result<Vec<f32>> {
 }
 
 /// Scaled to a maximum of 1; none if nothing is positive.
-fn normalised(cam: &[f32]) -> Option<Vec<f32>> {
+pub(crate) fn normalised(cam: &[f32]) -> Option<Vec<f32>> {
     let top = cam.iter().copied().fold(0.0f32, f32::max);
     (top > 0.0 && top.is_finite()).then(|| cam.iter().map(|v| v / top).collect())
 }

@@ -12,6 +12,7 @@ mod explain;
 mod findings;
 mod guard;
 mod kind;
+mod network;
 pub mod picture;
 mod provenance;
 mod region;

@@ -11,7 +11,7 @@ use half::f16;
 
 use crate::error::{LibraryError, Result};
 use crate::files::{digest, write_atomic};
-use crate::index::{ExactIndex, VectorIndex};
+use crate::vectors::{PartitionedIndex, VectorIndex as _, unit};
 
 const MAGIC: &[u8; 8] = b"LUCEMB01";
 const HEADER: usize = 8 + 32 + 32 + 4 + 4;
@@ -32,7 +32,7 @@ pub(crate) struct Key {
 ///
 /// Nothing if there is no file, or if it is damaged or belongs to another model or another state of
 /// the library: embeddings are made again then. Errors only as the operating system does.
-pub(crate) fn read(path: &Path, key: Key) -> Result<Option<ExactIndex>> {
+pub(crate) fn read(path: &Path, key: Key) -> Result<Option<PartitionedIndex>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -41,7 +41,7 @@ pub(crate) fn read(path: &Path, key: Key) -> Result<Option<ExactIndex>> {
     Ok(decode(&bytes, key))
 }
 
-fn decode(bytes: &[u8], key: Key) -> Option<ExactIndex> {
+fn decode(bytes: &[u8], key: Key) -> Option<PartitionedIndex> {
     let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
     let (header, numbers) = content.split_at_checked(HEADER)?;
     let number = |at: usize| {
@@ -60,19 +60,28 @@ fn decode(bytes: &[u8], key: Key) -> Option<ExactIndex> {
     if !fits {
         return None;
     }
-    let numbers = numbers
+    let numbers: Vec<f32> = numbers
         .as_chunks::<2>()
         .0
         .iter()
         .map(|&pair| f16::from_le_bytes(pair).to_f32())
         .collect();
-    ExactIndex::new(dim, numbers).ok()
+    index(dim, &numbers).ok()
+}
+
+/// An index whose identifiers are the rows' numbers.
+fn index(dim: usize, numbers: &[f32]) -> Result<PartitionedIndex> {
+    let mut index = PartitionedIndex::new(dim)?;
+    for (row, vector) in (0..).zip(numbers.chunks_exact(dim)) {
+        index.add(row, vector)?;
+    }
+    Ok(index)
 }
 
 /// Writes embeddings and returns them as they will be read: rounded to 16 bits.
 ///
 /// Errors if there is not one row a case, if rows differ in length, or if one has no direction.
-pub(crate) fn write(path: &Path, key: Key, rows: &[Vec<f32>]) -> Result<ExactIndex> {
+pub(crate) fn write(path: &Path, key: Key, rows: &[Vec<f32>]) -> Result<PartitionedIndex> {
     let dim = rows.first().map_or(1, Vec::len);
     if rows.len() != key.rows || rows.iter().any(|row| row.len() != dim) {
         return Err(LibraryError::Vectors(format!(
@@ -82,13 +91,16 @@ pub(crate) fn write(path: &Path, key: Key, rows: &[Vec<f32>]) -> Result<ExactInd
         )));
     }
     // Unit length first: 16-bit floats hold numbers up to 1 best.
-    let index = ExactIndex::new(dim, rows.concat())?;
-    let rounded: Vec<f16> = index.rows().iter().map(|&x| f16::from_f32(x)).collect();
+    let mut rounded = Vec::with_capacity(rows.len() * dim);
+    for (i, row) in rows.iter().enumerate() {
+        let unit = unit(row, dim).map_err(|why| LibraryError::Vectors(format!("row {i} {why}")))?;
+        rounded.extend(unit.into_iter().map(f16::from_f32));
+    }
     let mut content = Vec::with_capacity(HEADER + 2 * rounded.len() + CHECKSUM);
     content.extend_from_slice(MAGIC);
     content.extend_from_slice(&key.model);
     content.extend_from_slice(&key.library);
-    for count in [index.len(), dim] {
+    for count in [rows.len(), dim] {
         let count = u32::try_from(count)
             .map_err(|_| LibraryError::Vectors(format!("{count} is too large")))?;
         content.extend_from_slice(&count.to_le_bytes());
@@ -96,5 +108,6 @@ pub(crate) fn write(path: &Path, key: Key, rows: &[Vec<f32>]) -> Result<ExactInd
     content.extend(rounded.iter().flat_map(|x| x.to_le_bytes()));
     let checksum = digest(&content);
     write_atomic(path, &[&content, &checksum])?;
-    ExactIndex::new(dim, rounded.into_iter().map(f16::to_f32).collect())
+    let numbers: Vec<f32> = rounded.into_iter().map(f16::to_f32).collect();
+    index(dim, &numbers)
 }

@@ -150,6 +150,25 @@ pub enum LibraryError {
     /// A request cannot be understood.
     #[error("{0}")]
     Request(String),
+    /// A vector index on disk is cut short or was changed.
+    #[error("{path}: the vector index {reason}; it has to be built again", path = path.display())]
+    DamagedIndex {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A vector index on disk belongs to another model or another state of the library.
+    #[error(
+        "{path}: the vector index is out of date: {reason}; it has to be built again",
+        path = path.display()
+    )]
+    StaleIndex {
+        /// The file.
+        path: PathBuf,
+        /// What it belongs to.
+        reason: String,
+    },
 }
 
 impl LibraryError {
@@ -174,6 +193,8 @@ impl LibraryError {
             Self::Database { .. } => "library_database",
             Self::Layout { .. } => "bad_layout",
             Self::Request(_) => "bad_request",
+            Self::DamagedIndex { .. } => "index_damaged",
+            Self::StaleIndex { .. } => "index_stale",
         }
     }
 

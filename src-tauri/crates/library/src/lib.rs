@@ -3,8 +3,7 @@
 //! **The library of a department** is [`SqliteStore`] behind the trait [`Storage`]: cases with image references, reports,
 //! labels, questions and embeddings, filled by [`import`] and searched by words with [`search`].
 //!
-//! **The demo library** is a folder: [`CaseStore`] (a JSON manifest and PNG files) and [`VectorIndex`] (an exact search),
-//! joined by [`Library`].
+//! **The demo library** is a folder: [`CaseStore`] (a JSON manifest and PNG files) and a [`vectors::VectorIndex`], joined by [`Library`].
 
 mod case;
 mod db;
@@ -12,17 +11,16 @@ mod embeddings;
 mod error;
 mod files;
 pub mod import;
-mod index;
 mod library;
 mod records;
 pub mod search;
 mod storage;
 mod store;
+pub mod vectors;
 
 pub use case::{Case, ImageFile, NewCase};
 pub use db::{AuditEntry, Restored, SqliteStore, StoreOptions, Verified};
 pub use error::{LibraryError, Result};
-pub use index::{ExactIndex, VectorIndex};
 pub use library::{Exclude, Hit, Library};
 pub use records::{
     CaseRecord, CaseSummary, Count, EmbeddingKind, Facts, Filter, ImageReference, Label,

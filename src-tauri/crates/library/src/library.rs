@@ -8,8 +8,8 @@ use crate::case::{Case, NewCase};
 use crate::embeddings::{self, Key};
 use crate::error::{LibraryError, Result};
 use crate::files::{digest, hex};
-use crate::index::{ExactIndex, VectorIndex};
 use crate::store::{CaseStore, FolderStore};
+use crate::vectors::{Effort, PartitionedIndex, VectorIndex as _};
 
 /// A library of cases that can be searched by image.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Library {
     store: FolderStore,
     /// Folders of embeddings: looked into in this order, written to the last.
     places: Vec<PathBuf>,
-    loaded: Mutex<HashMap<String, Arc<ExactIndex>>>,
+    loaded: Mutex<HashMap<String, Arc<PartitionedIndex>>>,
 }
 
 /// What a search leaves out.
@@ -114,7 +114,7 @@ impl Library {
     ///
     /// Nothing if there are none for this model and the library as it is now; embeddings that are
     /// damaged or of an earlier state count as none.
-    pub fn embeddings(&self, model: &str) -> Result<Option<Arc<ExactIndex>>> {
+    pub fn embeddings(&self, model: &str) -> Result<Option<Arc<PartitionedIndex>>> {
         let lock = || self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = lock().get(model) {
             return Ok(Some(index.clone()));
@@ -141,7 +141,11 @@ impl Library {
     ///
     /// Errors if there is not one row a case, if a row has no direction, or if they cannot be
     /// written.
-    pub fn store_embeddings(&self, model: &str, rows: &[Vec<f32>]) -> Result<Arc<ExactIndex>> {
+    pub fn store_embeddings(
+        &self,
+        model: &str,
+        rows: &[Vec<f32>],
+    ) -> Result<Arc<PartitionedIndex>> {
         let place = self.places.last().expect("`of` puts one place");
         let index = Arc::new(embeddings::write(
             &file(place, model),
@@ -176,12 +180,13 @@ impl Library {
                 model: model.into(),
             })?;
         let cases = self.cases();
-        let hits = index.nearest(query, k, &|row| !exclude.leaves_out(&cases[row]))?;
+        let keep = |row: u64| !exclude.leaves_out(&cases[row as usize]);
+        let hits = index.search(query, k, Effort::Automatic, &keep)?;
         Ok(hits
             .into_iter()
-            .map(|(row, score)| Hit {
-                case: &cases[row],
-                score,
+            .map(|hit| Hit {
+                case: &cases[hit.id as usize],
+                score: hit.cosine,
             })
             .collect())
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lucency_library::{ExactIndex, Exclude, Library, LibraryError, NewCase, VectorIndex};
+use lucency_library::{Exclude, Library, LibraryError, NewCase};
 use tempfile::TempDir;
 
 /// The beginning of an 8-bit PNG; libraries do not decode images.
@@ -261,37 +261,6 @@ fn vectors_that_do_not_fit_are_refused() {
                 .is_err()
         );
     }
-}
-
-#[test]
-fn the_exact_index_agrees_with_a_plain_search() {
-    let (n, dim) = (5000, 19);
-    let value = |i: usize| ((i as f32 * 12.9898).sin() * 43758.547).fract();
-    let numbers: Vec<f32> = (0..n * dim).map(value).collect();
-    let index = ExactIndex::new(dim, numbers.clone()).unwrap();
-    let query: Vec<f32> = (0..dim).map(|i| value(i + 7_000_000)).collect();
-    let cosine = |row: &[f32]| {
-        let dot = |a: &[f32], b: &[f32]| -> f64 {
-            a.iter()
-                .zip(b)
-                .map(|(x, y)| f64::from(*x) * f64::from(*y))
-                .sum()
-        };
-        dot(row, &query) / (dot(row, row) * dot(&query, &query)).sqrt()
-    };
-    let mut expected: Vec<(usize, f64)> = numbers
-        .chunks(dim)
-        .map(cosine)
-        .enumerate()
-        .filter(|(row, _)| row % 3 == 0)
-        .collect();
-    expected.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let found = index.nearest(&query, 25, &|row| row % 3 == 0).unwrap();
-    for ((row, score), (expected_row, expected_score)) in found.iter().zip(&expected) {
-        assert_eq!(row, expected_row);
-        assert!((f64::from(*score) - expected_score).abs() < 1e-5);
-    }
-    assert_eq!(found.len(), 25);
 }
 
 #[test]

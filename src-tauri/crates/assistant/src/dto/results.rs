@@ -39,7 +39,7 @@ pub struct RegionDto {
     pub height: f64,
 }
 
-/// Relevance of each place of the image for one answer (Grad-CAM).
+/// Relevance of each place of the image for one answer: Grad-CAM, or how much the answer's probability falls when the place is covered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct HeatMap {
     /// Cells from top to bottom.

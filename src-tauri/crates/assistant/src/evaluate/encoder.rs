@@ -29,17 +29,7 @@ impl ImageEncoder {
         let options = Options::standard(Some(pack.to_owned()))?;
         let store = PackStore::at(&options.home).with_bundled(vec![assets::packs(&options.assets)]);
         let pack: Pack = store.find(pack)?;
-        let stated = &pack.manifest().preprocessing;
-        let preprocess = match conduct {
-            Conduct::Right => stated.clone(),
-            Conduct::AsPublished => Preprocess {
-                geometry: lucency_zoo::preprocess::Geometry::Squash {
-                    side: stated.side(),
-                },
-                order: SampleOrder::InterleavedReadAsPlanar,
-                ..Preprocess::mevf_clip250()
-            },
-        };
+        let preprocess = preprocessing(&pack.manifest().preprocessing, conduct);
         Ok(Self {
             clip: pack.load_clip(&Device::Cpu)?,
             preprocess,
@@ -53,11 +43,34 @@ impl ImageEncoder {
 
     /// The image's embedding, not normalised, `[dim]`.
     pub fn features(&self, image: &Image8) -> Result<Vec<f32>> {
-        let pixels = self.preprocess.batch(&[image], &Device::Cpu)?; // [1, 3, side, side]
-        let trunk = self.clip.trunk(&pixels, Mode::Eval)?;
-        let embedding = self.clip.head(&trunk.hidden, Mode::Eval)?; // [1, dim]
-        Ok(embedding.squeeze(0)?.to_vec1()?)
+        clip_features(&self.clip, &self.preprocess, image)
     }
+}
+
+/// How images go into the tower: as the pack states, or as published.
+pub(crate) fn preprocessing(stated: &Preprocess, conduct: Conduct) -> Preprocess {
+    match conduct {
+        Conduct::Right => stated.clone(),
+        Conduct::AsPublished => Preprocess {
+            geometry: lucency_zoo::preprocess::Geometry::Squash {
+                side: stated.side(),
+            },
+            order: SampleOrder::InterleavedReadAsPlanar,
+            ..Preprocess::mevf_clip250()
+        },
+    }
+}
+
+/// The image's embedding, not normalised, `[dim]`.
+pub(crate) fn clip_features(
+    clip: &Clip,
+    preprocess: &Preprocess,
+    image: &Image8,
+) -> Result<Vec<f32>> {
+    let pixels = preprocess.batch(&[image], &Device::Cpu)?; // [1, 3, side, side]
+    let trunk = clip.trunk(&pixels, Mode::Eval)?;
+    let embedding = clip.head(&trunk.hidden, Mode::Eval)?; // [1, dim]
+    Ok(embedding.squeeze(0)?.to_vec1()?)
 }
 
 /// The image of a file as the networks see it, DICOM or raster.

@@ -1,7 +1,7 @@
 //! Measures of a pack, or of a training run, on data that the caller names.
 
 mod answerer;
-mod encoder;
+pub(crate) mod encoder;
 mod images;
 mod vqa;
 mod zeroshot;

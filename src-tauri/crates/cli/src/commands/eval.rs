@@ -8,6 +8,7 @@ use lucency_assistant::evaluate::{self, ZeroShotReport};
 
 use super::assist::{PackChoice, progress_line};
 use super::eval_vqa::Vqa;
+use super::finetune::FinetuneEval;
 use crate::output::{CommandError, Output};
 
 /// What to measure.
@@ -17,6 +18,8 @@ pub enum Eval {
     Vqa(Box<Vqa>),
     /// Zero-shot classification of a folder per class
     Zeroshot(ZeroShot),
+    /// An adapter beside its base pack, on cases of other patients
+    Finetune(Box<FinetuneEval>),
 }
 
 /// `lucency eval zeroshot --data DIR`
@@ -35,6 +38,7 @@ impl Eval {
         let (stop, mut report) = (Interrupt::new(), progress_line());
         match self {
             Eval::Vqa(vqa) => vqa.run(output, &stop, &mut report),
+            Eval::Finetune(finetune) => finetune.run(output, &stop, &mut report),
             Eval::Zeroshot(zeroshot) => {
                 let assistant = zeroshot.pack.open()?;
                 let measured =

@@ -15,13 +15,21 @@ use super::assist::PackChoice;
 use super::train::{FormatChoice, LanguageChoice};
 use crate::output::{CommandError, Output};
 
+/// The question file: the path itself, or a name in the folder of the images.
+pub fn question_file(data: &Path, questions: &Path) -> PathBuf {
+    match questions.is_file() {
+        true => questions.to_path_buf(),
+        false => data.join(questions),
+    }
+}
+
 /// `lucency eval vqa --data DIR --questions FILE.json`
 #[derive(Args)]
 pub struct Vqa {
     /// Folder with the images, however deep
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Questions and answers
+    /// Questions and answers; a plain name is looked up in --data
     #[arg(long, value_name = "FILE.json")]
     questions: PathBuf,
     /// Layout of the question file
@@ -123,7 +131,7 @@ impl Vqa {
     ) -> Result<VqaReport, CommandError> {
         let set = VqaSet {
             data: self.data.clone(),
-            questions: self.questions.clone(),
+            questions: question_file(&self.data, &self.questions),
             format: self.format.into(),
             language: self.language.into(),
         };

@@ -9,6 +9,7 @@ use lucency_packs::{
 };
 use serde::Serialize;
 
+use super::packs_compose::compose;
 use crate::output::{CommandError, Output};
 
 /// List, inspect, verify, remove and import model packs.
@@ -37,6 +38,18 @@ enum Action {
         /// Name of the pack.
         name: String,
     },
+    /// Make a pack whose questions are answered by a run of `lucency train vqa`, on the image and text towers of another pack.
+    Compose {
+        /// Name or folder of the pack that gives the towers: the one that the run was trained with, if it was trained with one.
+        #[arg(long, default_value = "demo")]
+        pack: String,
+        /// Folder of the run, or `seed-N` of one with several seeds.
+        #[arg(long)]
+        run: PathBuf,
+        /// The new pack's name.
+        #[arg(long)]
+        name: String,
+    },
     /// Install a pack's folder, a Hugging Face CLIP folder, an OpenAI .pt or a PubMedCLIP .pth.
     Import {
         /// The pack or checkpoint.
@@ -60,6 +73,12 @@ pub fn run(arguments: Arguments, output: Output) -> Result<(), CommandError> {
                 format!("removed {}", r.removed)
             })
         }
+        Action::Compose { pack, run, name } => {
+            let pack = compose(&store, &pack, &run, &name)?;
+            output.print(&summary_of(&pack, &store), |pack| {
+                format!("composed {}\n\n{}", pack.name, pack.text())
+            })
+        }
         Action::Import { path, name } => {
             let pack = store.import(&path, name.as_deref()).map_err(error)?;
             output.print(&summary_of(&pack, &store), |pack| {
@@ -69,7 +88,7 @@ pub fn run(arguments: Arguments, output: Output) -> Result<(), CommandError> {
     }
 }
 
-fn error(error: PackError) -> CommandError {
+pub(super) fn error(error: PackError) -> CommandError {
     CommandError::new(error.code(), error.to_string())
 }
 
@@ -126,7 +145,7 @@ impl Summary {
             version: manifest.map(|(m, _)| m.version.clone()),
             hash: manifest.map(|(_, hash)| hash.clone()),
             licence: manifest.map(|(m, _)| m.licence.clone()),
-            answers: manifest.is_some_and(|(m, _)| m.answers.is_some()),
+            answers: manifest.is_some_and(|(m, _)| m.answers_questions()),
             bundled: entry.origin == Origin::Bundled,
             bytes: manifest.map(|(m, _)| m.files.iter().map(|file| file.bytes).sum()),
             path: entry.dir.clone(),

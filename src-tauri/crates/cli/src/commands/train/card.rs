@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::answers::{LEAST_COVERAGE, POOLED, Rates, WANTED_ACCURACY};
 use super::clip::SIDE;
 use super::findings::FindingFigures;
+use super::measured::{LEAST_COVERAGE, WANTED_ACCURACY};
 use super::pack::{LICENCE, Parts};
 
 /// The card as Markdown.
@@ -41,10 +41,11 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
          Towers: {stages}, batches of 48 images, seed 7. Losses: multi-positive InfoNCE with captions, cross-entropy of claims against\n\
          their denials, cross-entropy over class prompts, and two read-outs that are dropped afterwards (findings in every cell of the\n\
          trunk's grid, whose places the phantoms know, and all claims from the embedding). Every batch holds pairs of a\n\
-         phantom with and without a line or a nodule. The second run has a lower rate and more of MedNIST. AdamW, warm-up and cosine, averaged weights.{note} Head: frozen towers; the shipped head is fitted on\n\
-         all training questions, its figures below come from a fit without the held-out ones.\n\
-         Confidence is divided by a temperature of {temperature:.2}, fitted on held-out questions and held-out images together. Below\n\
-         {threshold:.2} the application says that it does not know: the lowest confidence from which {wanted} of these answers are right, or the\n\
+         phantom with and without a line or a nodule. The second run has a lower rate and more of MedNIST. AdamW, warm-up and cosine, averaged weights.{note} Head: frozen towers.\n\
+         Ranker: fitted on questions that head and memory had not seen (four folds of questions on known images, three of images, and phantoms,\n\
+         which count alike); its probabilities are the confidence. The shipped head and memory are fitted on all training questions; the\n\
+         figures below come from the folds, each judged by a ranker that was fitted on the others. Below a confidence of\n\
+         {threshold:.2} the application says that it does not know: the lowest from which {wanted} of the answers are right, or the\n\
          one that answers {least} if that cannot be had. A finding counts as present from a calibrated probability of one half; where that finds\n\
          less than 60 % of the calibration cases, from the highest probability that finds them, but never below 0.3.\n\n",
         side = SIDE,
@@ -55,7 +56,6 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
         answers = parts.head.answers.len(),
         stages = stages(parts),
         note = parts.note.map_or(String::new(), |n| format!(" {n}")),
-        temperature = m.temperature,
         threshold = m.threshold,
         wanted = percent(WANTED_ACCURACY),
         least = percent(LEAST_COVERAGE),
@@ -83,38 +83,21 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
     let _ = write!(
         out,
         "\nClosed questions about these phantoms (n {n}): {} right.\n\n\
-         Questions of VQA-RAD, compared after the VQA normalisation. Held-out questions are on images that the model saw with other\n\
-         questions, as in the published split; held-out images were never seen. The controls answer from the question with a mean image, or with\n\
-         another question's image.\n\n\
-         | questions | n | open | closed | overall |\n|---|---|---|---|---|\n",
+         Questions of VQA-RAD, compared after the VQA normalisation. On known images the question was left out together with its paraphrases, as in the\n\
+         published split; new images were left out with all their questions. The controls answer from the question with a mean image, or with\n\
+         another question's image. The towers had seen most of these questions as captions; the lines \"new to the towers too\" are those they had not.\n\n\
+         | questions | n | open | closed | overall | ECE | answered | right of these |\n|---|---|---|---|---|---|---|---|\n",
         percent(right)
     );
-    for (
-        name,
-        Rates {
-            n,
-            open,
-            closed,
-            overall,
-            ..
-        },
-    ) in &m.answers
-    {
+    for (name, r) in &m.answers {
         let _ = writeln!(
             out,
-            "| {name} | {n} | {} | {} | {} |",
-            optional(*open),
-            optional(*closed),
-            percent(*overall)
-        );
-    }
-    if let Some(r) = m.answers.get(POOLED) {
-        let _ = write!(
-            out,
-            "\nCalibration error on held-out questions and images together: {:.3} before the temperature, {:.3} after (fitted on one half, measured on the other).\n\
-             Answered: {}, of which {} are right.\n",
-            m.ece_before,
-            m.ece_after,
+            "| {name} | {} | {} | {} | {} | {:.3} | {} | {} |",
+            r.n,
+            optional(r.open),
+            optional(r.closed),
+            percent(r.overall),
+            r.ece,
             percent(r.coverage),
             optional(r.selective_accuracy)
         );
@@ -125,7 +108,7 @@ pub fn text(parts: &Parts<'_>, findings: &FindingFigures) -> String {
          - Its findings are learned from drawings. On real radiographs they are not evidence of anything; nobody measured them there.\n\
          - It sees {SIDE} × {SIDE} pixels: what is smaller than a few of them is lost.\n\
          - Most of what it knows about real questions comes from the wording, and from having seen similar questions about the same 314 images.\n\
-           On images that it never saw it is no better than the question alone, and too sure of itself; the application flags answers that the image does not change.\n\
+           On images that it never saw it is hardly better than the question alone; it mostly abstains there, and flags answers that the image does not change.\n\
          - It knows a fixed list of answers and English alone.\n\
          - A head CT is judged one slice at a time.\n",
     );
@@ -139,9 +122,9 @@ fn memory(parts: &Parts<'_>) -> String {
     };
     format!(
         "- Memory: {} questions about {} images of VQA-RAD in {} wordings, kept as hashed terms and image features (no text, no pixels). Kernel\n\
-         ridge regression: a remembered case counts where both its wording and its image are like what is asked. The head's\n\
-         log-probabilities times {} and remembered scores times {} are added; both factors were chosen on half of the held-out questions.\n",
-        m.cases, m.images, m.wordings, m.trust, m.weight
+         ridge regression: a remembered case counts where both its wording and its image are like what is asked.\n\
+         - Ranker: weighs what head, memory and the known facts about the image say for each possible answer, and for none of them.\n",
+        m.cases, m.images, m.wordings
     )
 }
 

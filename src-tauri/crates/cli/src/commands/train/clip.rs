@@ -286,7 +286,7 @@ impl ClipArgs {
         for question in &vqa.questions {
             // Questions are rare beside captions but must be read well.
             texts.extend(std::iter::repeat_n(
-                format!("{} {}", question.question, question.answer),
+                format!("{} {}", question.question, question.answer()),
                 8,
             ));
         }

@@ -1,11 +1,13 @@
 //! `lucency train`: the demo pack from data, in documented commands.
 
+mod ablations;
 mod answers;
 mod card;
 mod clip;
 mod findings;
+mod folds;
+mod measured;
 mod mednist;
-mod mix;
 mod pack;
 mod phantoms;
 mod prompts;
@@ -22,6 +24,7 @@ use lucency_nn::Progress;
 
 pub use vqa_choices::{FormatChoice, LanguageChoice};
 
+use super::finetune::ProbeArgs;
 use crate::output::{CommandError, Output};
 
 /// Train models
@@ -37,6 +40,8 @@ pub enum Train {
     Cdae(vqa_pretrain::CdaeArgs),
     /// Train the few-shot network of MEVF and QCR on images with classes
     Maml(vqa_pretrain::MamlArgs),
+    /// Fit a linear probe on cases of your own
+    Probe(Box<ProbeArgs>),
 }
 
 /// A recipe: architecture, data, objective and schedule together.
@@ -55,6 +60,7 @@ impl Train {
             Self::Vqa(args) => args.run(output),
             Self::Cdae(args) => args.run(output),
             Self::Maml(args) => args.run(output),
+            Self::Probe(args) => args.run(output),
         }
     }
 }

@@ -16,9 +16,9 @@ use lucency_zoo::clip::ClipConfig;
 use lucency_zoo::preprocess::Preprocess;
 use lucency_zoo::vqa::AnswerHeadConfig;
 
-use super::answers::{Measured, POOLED};
 use super::card;
 use super::findings::FindingFigures;
+use super::measured::{Measured, POOLED};
 use super::prompts::{CLASS_TEMPLATES, CLASSES, MEDNIST, Prompts};
 
 /// The largest logarithm of the logit scale; training clamps it, use does not.
@@ -97,10 +97,11 @@ pub fn write(destination: &Path, parts: &Parts<'_>) -> Result<()> {
         files: Vec::new(),
         answers: Some(Answers {
             config: parts.head.clone(),
-            temperature: round(measured.temperature, 4),
+            temperature: 1.0,
             threshold: round(measured.threshold, 4),
             blank_margin: BLANK_MARGIN,
         }),
+        network: None,
         label_sets: label_sets(parts.prompts, findings),
         figures: figures(measured, findings),
     };
@@ -238,11 +239,6 @@ fn figures(measured: &Measured, findings: &FindingFigures) -> Vec<Figure> {
     }
     if let Some(rates) = measured.answers.get(POOLED) {
         let data = format!("{POOLED}, n {}", rates.n);
-        out.push(figure(
-            "expected calibration error before the temperature".into(),
-            measured.ece_before,
-            &data,
-        ));
         out.push(figure(
             "expected calibration error".into(),
             rates.ece,

@@ -86,7 +86,7 @@ pub fn gather(
         asked.push(Asked {
             image: names[q.image.as_str()],
             question: q.question.clone(),
-            answer: normalise_answer(&q.answer),
+            answer: normalise_answer(q.answer()),
             answer_type: q.answer_type,
             weight: 1.0,
         });
@@ -154,6 +154,7 @@ pub fn gather(
         buckets: BUCKETS,
         answers,
         memory: None,
+        ranker: None,
     };
     Ok(Questions {
         data: AnswerData { features, rows },

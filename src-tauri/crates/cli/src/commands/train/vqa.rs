@@ -13,6 +13,7 @@ use lucency_train::vqa::{
 };
 use serde::Serialize;
 
+use super::super::eval_vqa::question_file;
 use super::vqa_choices::{
     FormatChoice, FusionChoice, LanguageChoice, MethodChoice, PresetChoice, RnnChoice, SplitChoice,
     VisualChoice,
@@ -267,19 +268,12 @@ impl VqaArgs {
     }
 
     /// The question file: as given, or in the data folder.
-    fn question_file(&self) -> PathBuf {
-        match self.questions.is_file() {
-            true => self.questions.clone(),
-            false => self.data.join(&self.questions),
-        }
-    }
-
     fn read_data(
         &self,
         plan: &VqaPlan,
         encoder: Option<&ImageEncoder>,
     ) -> Result<VqaData, CommandError> {
-        let file = self.question_file();
+        let file = question_file(&self.data, &self.questions);
         let measure = lucency_assistant::AssistantError::from;
         let records = read(&file, self.format.into(), self.language.into()).map_err(measure)?;
         let index = ImageIndex::open(&self.data).map_err(measure)?;

@@ -80,8 +80,10 @@ choices! {
     SplitChoice => SplitKind {
         /// Whole images.
         Images => SplitKind::Images,
-        /// Free questions and paraphrases.
+        /// Free questions, and whatever asks nearly the same on the image.
         Questions => SplitKind::Questions,
+        /// Free questions with their paraphrases, as the published test split.
+        Pairs => SplitKind::Pairs,
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use lucency_train::data::{Caption, Mirror, Sample};
-use lucency_train::metrics::vqa::{VqaQuestion, normalise_answer, read_questions};
+use lucency_train::metrics::vqa::normalise_answer;
 use lucency_train::split::{Split, group_of, grouped_split};
+use lucency_train::vqa::{Language, QaRecord, QuestionFormat, read as read_records};
 use lucency_zoo::preprocess::{Filter, Image8, resize};
 use rayon::prelude::*;
 
@@ -22,7 +23,7 @@ pub struct VqaRad {
     /// The images as stored, for the exact preprocessing.
     pub full: BTreeMap<String, Image8>,
     /// Questions whose image is there.
-    pub questions: Vec<VqaQuestion>,
+    pub questions: Vec<QaRecord>,
     /// Indices of questions on images that no training step sees.
     pub by_image: Split,
     /// Indices of questions that no training step sees, on images that are seen with other questions.
@@ -33,7 +34,11 @@ pub struct VqaRad {
 ///
 /// Errors if they cannot be read; a question whose image is not there is left out.
 pub fn read(dir: &Path, side: usize) -> Result<VqaRad> {
-    let questions = read_questions(&dir.join("train.json"))?;
+    let questions = read_records(
+        &dir.join("train.json"),
+        QuestionFormat::VqaRad,
+        Language::English,
+    )?;
     let names: BTreeSet<String> = questions.iter().map(|q| q.image.clone()).collect();
     let full: BTreeMap<String, Image8> = names
         .into_par_iter()
@@ -54,7 +59,7 @@ pub fn read(dir: &Path, side: usize) -> Result<VqaRad> {
             )
         })
         .collect();
-    let questions: Vec<VqaQuestion> = questions
+    let questions: Vec<QaRecord> = questions
         .into_iter()
         .filter(|q| full.contains_key(&q.image))
         .collect();
@@ -78,7 +83,7 @@ pub fn read(dir: &Path, side: usize) -> Result<VqaRad> {
 
 /// The images that training sees, with statements from the questions that it may see.
 pub fn samples(data: &VqaRad) -> Vec<(u64, Sample)> {
-    let mut by_image: BTreeMap<&str, Vec<&VqaQuestion>> = BTreeMap::new();
+    let mut by_image: BTreeMap<&str, Vec<&QaRecord>> = BTreeMap::new();
     for index in &data.by_question.train {
         let question = &data.questions[*index];
         by_image.entry(&question.image).or_default().push(question);
@@ -95,7 +100,7 @@ pub fn samples(data: &VqaRad) -> Vec<(u64, Sample)> {
             let mut captions: Vec<Caption> = questions
                 .iter()
                 .map(|q| Caption {
-                    text: statement(&q.question, &q.answer),
+                    text: statement(&q.question, q.answer()),
                     fact: None,
                 })
                 .collect();

@@ -1,0 +1,236 @@
+//! The regularisation that predicts patients best who were left out.
+
+use lucency_nn::{Interrupt, Progress};
+use serde::{Deserialize, Serialize};
+
+use super::logistic::{ClassWeights, Fit, Labels, Logistic, Precision, fit_many, squash};
+use super::matrix::{Features, Standardise};
+use crate::cohort::stratified_parts;
+use crate::metrics::auroc;
+use crate::{Result, TrainError};
+
+/// How a probe is fitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbePlan {
+    /// Strengths to choose from, scikit-learn's `C`, ascending.
+    pub strengths: Vec<f64>,
+    /// Folds of whole patients.
+    pub folds: usize,
+    /// How much a case of each class counts.
+    pub weights: ClassWeights,
+    /// What decides.
+    pub select: SelectBy,
+    /// Seed of the folds.
+    pub seed: u64,
+}
+
+/// What decides between strengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelectBy {
+    /// The largest macro AUROC of left-out cases.
+    Auroc,
+    /// The least loss of left-out cases.
+    Loss,
+}
+
+impl Default for ProbePlan {
+    fn default() -> Self {
+        Self {
+            strengths: (-8..=2).map(|e| 10f64.powf(f64::from(e) / 2.0)).collect(),
+            folds: 5,
+            weights: ClassWeights::Balanced,
+            select: SelectBy::Auroc,
+            seed: 1,
+        }
+    }
+}
+
+/// A probe: standardisation and regression, with what cross-validation said about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Shift and scale of the features.
+    pub standardise: Standardise,
+    /// The regression on standardised features.
+    pub logistic: Logistic,
+    /// The strength that was chosen.
+    pub strength: f64,
+}
+
+/// A probe with the scores that every case got from fits without its patient.
+#[derive(Clone, Debug)]
+pub struct ProbeFit {
+    /// Fitted on all cases.
+    pub probe: Probe,
+    /// Logits of each case from the fold that left its patient out, at the chosen strength, `[rows][classes]`.
+    pub left_out: Vec<Vec<f64>>,
+    /// Each strength with its figure: macro AUROC, or minus the loss.
+    pub figures: Vec<(f64, f64)>,
+}
+
+impl Probe {
+    /// Chooses the strength by cross-validation over whole patients and fits on all cases.
+    ///
+    /// - `features`: `[rows, columns]`; `labels`: `[rows]`; `groups`: the patient of each case, `[rows]`
+    ///
+    /// All folds and strengths run side by side; standardisation is measured once on all cases, which uses no label.
+    /// Errors if a fold lacks a class, or as [`Logistic::fit`].
+    pub fn fit(
+        features: &Features,
+        labels: &Labels,
+        groups: &[u64],
+        plan: &ProbePlan,
+        stop: &Interrupt,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<ProbeFit> {
+        let n = features.rows();
+        if plan.strengths.is_empty() || plan.folds < 2 || groups.len() != n || labels.len() != n {
+            return Err(TrainError::Plan(
+                "a probe wants at least one strength, two folds, and a label and a patient for every case".into(),
+            ));
+        }
+        let standardise = Standardise::fit(features, &vec![true; n])?;
+        let features = standardise.apply(features)?;
+        let folds = usable_folds(labels, groups, plan)?;
+        let counts: Vec<Vec<bool>> = (0..plan.folds)
+            .map(|fold| folds.iter().map(|f| *f != fold).collect())
+            .collect();
+        let mut left_out: Vec<Vec<Vec<f64>>> = Vec::with_capacity(plan.strengths.len());
+        let mut starts: Option<Vec<Logistic>> = None;
+        let total = plan.strengths.len() as u64 + 1;
+        // From weak to strong belief, each beginning where the one before ended.
+        for (done, strength) in plan.strengths.iter().enumerate() {
+            report(Progress::new("cross-validation", done as u64, total));
+            let fits: Vec<Fit<'_>> = counts
+                .iter()
+                .map(|counts| Fit {
+                    counts,
+                    strength: *strength,
+                })
+                .collect();
+            let models = fit_many(
+                &features,
+                labels,
+                plan.weights,
+                &fits,
+                starts.as_deref(),
+                Precision::COARSE,
+                stop,
+            )?;
+            let mut rows = vec![Vec::new(); n];
+            for (fold, model) in models.iter().enumerate() {
+                let logits = model.logits(&features)?;
+                for (i, row) in logits.into_iter().enumerate() {
+                    if folds[i] == fold {
+                        rows[i] = row;
+                    }
+                }
+            }
+            left_out.push(rows);
+            starts = Some(models);
+        }
+        let figures: Vec<(f64, f64)> = plan
+            .strengths
+            .iter()
+            .zip(&left_out)
+            .map(|(strength, rows)| Ok((*strength, figure(rows, labels, plan.select)?)))
+            .collect::<Result<_>>()?;
+        // Of equals the stronger regularisation.
+        let best = (0..figures.len()).fold(0, |best, i| match figures[i].1 > figures[best].1 {
+            true => i,
+            false => best,
+        });
+        report(Progress::new("fitting", total - 1, total));
+        let logistic = Logistic::fit(
+            &features,
+            labels,
+            plan.weights,
+            figures[best].0,
+            Precision::FINE,
+        )?;
+        report(Progress::new("fitting", total, total));
+        Ok(ProbeFit {
+            probe: Self {
+                standardise,
+                logistic,
+                strength: figures[best].0,
+            },
+            left_out: left_out.swap_remove(best),
+            figures,
+        })
+    }
+
+    /// Logits, `[rows][classes or findings]`.
+    pub fn logits(&self, features: &Features) -> Result<Vec<Vec<f64>>> {
+        self.logistic.logits(&self.standardise.apply(features)?)
+    }
+
+    /// Probabilities before calibration, `[rows][classes or findings]`.
+    pub fn probabilities(&self, features: &Features) -> Result<Vec<Vec<f64>>> {
+        self.logistic
+            .probabilities(&self.standardise.apply(features)?)
+    }
+}
+
+/// Stratified folds of whole patients in which every fit sees every class; other seeds are tried if one does not give them.
+fn usable_folds(labels: &Labels, groups: &[u64], plan: &ProbePlan) -> Result<Vec<usize>> {
+    let strata: Vec<Vec<usize>> = (0..labels.len()).map(|i| labels.strata(i)).collect();
+    let shares = vec![1.0 / plan.folds as f64; plan.folds];
+    for attempt in 0..20 {
+        let folds = stratified_parts(groups, &strata, &shares, plan.seed + attempt)?;
+        let complete = (0..plan.folds).all(|fold| {
+            (0..labels.width()).all(|class| {
+                let has = |wanted| {
+                    (0..folds.len())
+                        .any(|i| folds[i] != fold && labels.truth(i, class) == Some(wanted))
+                };
+                has(true) && has(false)
+            })
+        });
+        if complete {
+            return Ok(folds);
+        }
+    }
+    Err(TrainError::Data(format!(
+        "a class has cases of too few patients for {} folds; every class wants at least two patients",
+        plan.folds
+    )))
+}
+
+/// How well left-out cases were predicted; the larger the better.
+fn figure(logits: &[Vec<f64>], labels: &Labels, by: SelectBy) -> Result<f64> {
+    let exclusive = matches!(labels, Labels::Classes { .. });
+    let (mut sum, mut count) = (0.0, 0.0);
+    for class in 0..labels.width() {
+        let known: Vec<usize> = (0..labels.len())
+            .filter(|i| labels.truth(*i, class).is_some())
+            .collect();
+        let truth: Vec<bool> = known
+            .iter()
+            .map(|i| labels.truth(*i, class) == Some(true))
+            .collect();
+        let scores: Vec<f64> = known
+            .iter()
+            .map(|i| squash(&logits[*i], exclusive)[class])
+            .collect();
+        match by {
+            SelectBy::Auroc => {
+                sum += auroc(&scores, &truth)?;
+                count += 1.0;
+            }
+            SelectBy::Loss => {
+                for (p, t) in scores.iter().zip(&truth) {
+                    match (exclusive, t) {
+                        (_, true) => sum += p.max(1e-300).ln(),
+                        (false, false) => sum += (1.0 - p).max(1e-300).ln(),
+                        (true, false) => {}
+                    }
+                }
+                count = labels.len() as f64;
+            }
+        }
+    }
+    Ok(sum / count)
+}

@@ -1,0 +1,322 @@
+//! Cross-fitting: every question is answered by a head and a memory that had not seen it, so that the ranker learns how far to trust them
+//! and the figures are honest.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use candle_core::{DType, Device, Tensor};
+use lucency_nn::{Interrupt, Weights, save_tensors};
+use lucency_train::answers::{
+    Control, FitConfig, Judged, RankConfig, RememberConfig, Weighed, fit, fit_ranker,
+    fresh_head_weights, judge, remember, weigh,
+};
+use lucency_train::calibration::abstention_threshold;
+use lucency_train::metrics::vqa::score;
+use lucency_train::split::group_of;
+use lucency_train::vqa::pairs;
+use lucency_zoo::vqa::{AnswerHead, AnswerHeadConfig};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::measured::{
+    LEAST_COVERAGE, Measured, PHANTOMS, POOLED, Rates, SEEN, UNSEEN, WANTED_ACCURACY,
+};
+use super::questions::Questions;
+use super::vqa_rad::VqaRad;
+
+/// Folds of known images and of new ones.
+const SEEN_FOLDS: usize = 4;
+const UNSEEN_FOLDS: usize = 3;
+
+/// A head with its memory as tensors, and its shape.
+#[derive(Clone)]
+pub struct Learned {
+    /// By name.
+    pub tensors: HashMap<String, Tensor>,
+    /// The shape.
+    pub config: AnswerHeadConfig,
+}
+
+impl Learned {
+    /// The head, with a ranker if one is given.
+    pub fn head(&self, ranker: Option<&RankerTensors>) -> Result<AnswerHead> {
+        let (mut tensors, mut config) = (self.tensors.clone(), self.config.clone());
+        if let Some((shape, weights)) = ranker {
+            tensors.extend(weights.clone());
+            config.ranker = Some(shape.clone());
+        }
+        Ok(AnswerHead::load(
+            &Weights::from_tensors(tensors, "the answer head"),
+            &config,
+        )?)
+    }
+}
+
+/// A fitted ranker.
+pub type RankerTensors = (lucency_zoo::vqa::RankerConfig, BTreeMap<String, Tensor>);
+
+/// How heads are fitted.
+pub struct Recipe<'a> {
+    /// Questions with cached features.
+    pub questions: &'a Questions,
+    /// The head's numbers.
+    pub how: FitConfig,
+    /// Stops it.
+    pub stop: &'a Interrupt,
+    /// Fitted heads are kept below this folder, so that a run that was stopped goes on from them.
+    pub kept: PathBuf,
+}
+
+impl Recipe<'_> {
+    /// Fits head and memory on some questions of VQA-RAD; the head on all easy ones too.
+    ///
+    /// - `name`: the head is kept under it, and taken from there if it was fitted before with the same numbers
+    /// - `vqa`: rows of the questions
+    pub fn learn(&self, name: &str, vqa: &[usize]) -> Result<Learned> {
+        let questions = self.questions;
+        let mut tensors = self.fit_once(name, vqa)?;
+        let mut config = questions.config.clone();
+        let (memory, remembered) = remember(
+            &questions.data,
+            vqa,
+            &questions.easy,
+            config.answers.len(),
+            &RememberConfig::default(),
+        )?;
+        tensors.extend(remembered);
+        config.memory = Some(memory);
+        Ok(Learned { tensors, config })
+    }
+
+    fn fit_once(&self, name: &str, vqa: &[usize]) -> Result<HashMap<String, Tensor>> {
+        let questions = self.questions;
+        let numbers = format!("{:?} {:?} {vqa:?}", self.how, questions.config);
+        let file = format!("{name}-{:016x}.safetensors", group_of(&numbers));
+        let file = self.kept.join(file);
+        if file.is_file() {
+            let weights = Weights::open(&file, &Device::Cpu)?;
+            return Ok(weights.tensors().into_iter().collect());
+        }
+        let weights = fresh_head_weights(&questions.data.features, self.how.seed)?;
+        let rows: Vec<usize> = vqa.iter().chain(&questions.easy).copied().collect();
+        let tensors = fit(
+            &weights,
+            &questions.config,
+            &questions.data,
+            &rows,
+            &self.how,
+            self.stop,
+            &mut |_| {},
+        )?;
+        std::fs::create_dir_all(&self.kept)?;
+        let sorted: BTreeMap<String, Tensor> = tensors.clone().into_iter().collect();
+        save_tensors(&sorted, &file, DType::F32)?;
+        Ok(tensors)
+    }
+}
+
+/// What is asked of one fold's head: rows of questions.
+pub struct Fold {
+    /// Known or new images.
+    pub name: &'static str,
+    /// Learned from.
+    pub train: Vec<usize>,
+    /// Asked.
+    pub asked: Vec<usize>,
+    /// Asked about phantoms.
+    phantoms: Vec<usize>,
+}
+
+/// A fold whose head is fitted.
+pub struct Fitted {
+    /// What it was fitted on.
+    pub fold: Fold,
+    /// Head and memory.
+    pub learned: Learned,
+    /// The evidence for its questions.
+    pub weighed: Vec<Weighed>,
+}
+
+/// The folds: rows of questions.
+fn folds(questions: &Questions, vqa: &VqaRad, seed: u64) -> Vec<Fold> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut groups = pairs(&vqa.questions);
+    groups.shuffle(&mut rng);
+    let mut images: Vec<u64> = vqa.questions.iter().map(|q| group_of(&q.image)).collect();
+    images.sort_unstable();
+    images.dedup();
+    images.shuffle(&mut rng);
+    let judged = |i: &usize| vqa.questions[*i].phrase_type != "frame";
+
+    let mut folds = Vec::new();
+    for k in 0..SEEN_FOLDS {
+        let asked: Vec<usize> = groups
+            .iter()
+            .skip(k)
+            .step_by(SEEN_FOLDS)
+            .flatten()
+            .copied()
+            .collect();
+        let out: HashSet<usize> = asked.iter().copied().collect();
+        let share = questions.phantom_held_out.len().div_ceil(SEEN_FOLDS);
+        folds.push(Fold {
+            name: SEEN,
+            train: (0..vqa.questions.len())
+                .filter(|i| !out.contains(i))
+                .collect(),
+            asked,
+            phantoms: questions
+                .phantom_held_out
+                .chunks(share.max(1))
+                .nth(k)
+                .unwrap_or_default()
+                .to_vec(),
+        });
+    }
+    for k in 0..UNSEEN_FOLDS {
+        let out: HashSet<u64> = images
+            .iter()
+            .skip(k)
+            .step_by(UNSEEN_FOLDS)
+            .copied()
+            .collect();
+        let (asked, train): (Vec<usize>, Vec<usize>) = (0..vqa.questions.len())
+            .partition(|i| out.contains(&group_of(&vqa.questions[*i].image)));
+        folds.push(Fold {
+            name: UNSEEN,
+            train,
+            asked: asked.into_iter().filter(judged).collect(),
+            phantoms: Vec::new(),
+        });
+    }
+    for fold in &mut folds {
+        for list in [&mut fold.train, &mut fold.asked] {
+            list.sort_unstable();
+            list.iter_mut().for_each(|i| *i = questions.vqa[*i]);
+        }
+    }
+    folds
+}
+
+/// Fits a head for every fold.
+pub fn fit_folds(recipe: &Recipe<'_>, vqa: &VqaRad, seed: u64) -> Result<Vec<Fitted>> {
+    let folds = folds(recipe.questions, vqa, seed);
+    let total = folds.len();
+    folds
+        .into_par_iter()
+        .enumerate()
+        .map(|(k, fold)| {
+            let fitted = fit_fold(recipe, k, fold)?;
+            eprintln!("fold {}/{total}: {} questions", k + 1, fitted.weighed.len());
+            Ok(fitted)
+        })
+        .collect()
+}
+
+fn fit_fold(recipe: &Recipe<'_>, k: usize, fold: Fold) -> Result<Fitted> {
+    let learned = recipe.learn(&format!("fold-{k}"), &fold.train)?;
+    let head = learned.head(None)?;
+    let data = &recipe.questions.data;
+    // Known images, new images and drawings count alike, however many questions each has.
+    let share = |n: usize| 1000.0 / n.max(1) as f32;
+    let judged = recipe.questions.vqa.len();
+    let mut weighed = weigh(&head, data, &fold.asked, share(judged))?;
+    let phantoms = recipe.questions.phantom_held_out.len();
+    weighed.extend(weigh(&head, data, &fold.phantoms, share(phantoms))?);
+    Ok(Fitted {
+        fold,
+        learned,
+        weighed,
+    })
+}
+
+/// A ranker of some folds' questions.
+pub fn ranker_of<'a>(folds: impl Iterator<Item = &'a Fitted>) -> Result<RankerTensors> {
+    let questions: Vec<&Weighed> = folds.flat_map(|f| &f.weighed).collect();
+    Ok(fit_ranker(&questions, &RankConfig::default())?)
+}
+
+/// Judges every fold with a ranker that was fitted on the others.
+pub fn measure(questions: &Questions, vqa: &VqaRad, folds: &[Fitted]) -> Result<Measured> {
+    let data = &questions.data;
+    let place =
+        |list: &[usize]| -> HashSet<usize> { list.iter().map(|i| questions.vqa[*i]).collect() };
+    let new_to_towers = [
+        place(&vqa.by_question.held_out),
+        place(&vqa.by_image.held_out),
+    ];
+    let mut sets: BTreeMap<String, Judged> = BTreeMap::new();
+    let rankers: Vec<RankerTensors> = (0..folds.len())
+        .into_par_iter()
+        .map(|k| {
+            let others = folds.iter().enumerate().filter(|(i, _)| *i != k);
+            ranker_of(others.map(|(_, f)| f))
+        })
+        .collect::<Result<_>>()?;
+    for (fitted, ranker) in folds.iter().zip(&rankers) {
+        let head = fitted.learned.head(Some(ranker))?;
+        let mut put = |name: String, rows: &[usize], control| -> Result<()> {
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let judged = judge(&head, data, rows, control)?;
+            match sets.get_mut(&name) {
+                Some(set) => set.extend(judged),
+                None => drop(sets.insert(name, judged)),
+            }
+            Ok(())
+        };
+        let (name, asked) = (fitted.fold.name, &fitted.fold.asked);
+        put(name.into(), asked, Control::Image)?;
+        put(POOLED.into(), asked, Control::Image)?;
+        put(format!("{name}, question alone"), asked, Control::NoImage)?;
+        put(format!("{name}, shuffled images"), asked, Control::Shuffled)?;
+        let unseen = &new_to_towers[usize::from(name == UNSEEN)];
+        let rest: Vec<usize> = asked
+            .iter()
+            .copied()
+            .filter(|r| unseen.contains(r))
+            .collect();
+        put(
+            format!("{name}, new to the towers too"),
+            &rest,
+            Control::Image,
+        )?;
+        put(PHANTOMS.into(), &fitted.fold.phantoms, Control::Image)?;
+        put(
+            format!("{PHANTOMS}, question alone"),
+            &fitted.fold.phantoms,
+            Control::NoImage,
+        )?;
+    }
+    let threshold = match sets.get(POOLED) {
+        Some(pooled) => threshold_of(pooled)?,
+        None => 0.5,
+    };
+    let mut answers = BTreeMap::new();
+    for (name, judged) in &sets {
+        answers.insert(
+            name.clone(),
+            Rates::from(score(&judged.at(1.0, threshold))?),
+        );
+    }
+    Ok(Measured {
+        answers,
+        threshold,
+        ablations: BTreeMap::new(),
+        findings: None,
+    })
+}
+
+fn threshold_of(judged: &Judged) -> Result<f64> {
+    let confidences: Vec<f64> = judged.at(1.0, 0.0).iter().map(|a| a.confidence).collect();
+    Ok(abstention_threshold(
+        &confidences,
+        &judged.right,
+        WANTED_ACCURACY,
+        LEAST_COVERAGE,
+    )?)
+}
