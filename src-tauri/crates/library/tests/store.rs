@@ -129,7 +129,7 @@ fn a_deleted_case_leaves_no_trace() {
         .find(|c| c.labels.iter().any(|l| l.name == "cyst"))
         .unwrap();
     assert_eq!(found(&store, "zystische"), 1);
-    assert_eq!(store.delete(&[case.id.clone()]).unwrap(), 1);
+    assert_eq!(store.delete(std::slice::from_ref(&case.id)).unwrap(), 1);
     assert!(
         store.generation().unwrap() > before,
         "an index made before is stale"

@@ -22,7 +22,7 @@ pub(super) fn find(connection: &Connection, source: &str) -> Sql<Leaks> {
     Ok(leaks)
 }
 
-/// Cases with the same image file. Counted by groups: an image that is everywhere has very many pairs.
+/// Cases with the same image file. Counted by groups, with one example a file: an image that is everywhere has very many pairs.
 fn exact(connection: &Connection, source: &str, pairs: &mut Pairs) -> Sql<()> {
     let mut statement = connection.prepare(
         "SELECT sha256, split, source = (SELECT row FROM sources WHERE name = ?1), count(DISTINCT case_row)
@@ -45,13 +45,15 @@ fn exact(connection: &Connection, source: &str, pairs: &mut Pairs) -> Sql<()> {
     }
     count_group(&group, pairs);
     let mut statement = connection.prepare(
-        "SELECT first.id, second.id, first.split IS NOT second.split
-         FROM cases AS ours JOIN images AS x ON x.case_row = ours.row
-         JOIN images AS y ON y.sha256 = x.sha256 AND y.case_row <> x.case_row
-         JOIN cases AS first ON first.row = min(x.case_row, y.case_row)
-         JOIN cases AS second ON second.row = max(x.case_row, y.case_row)
-         WHERE ours.source = (SELECT row FROM sources WHERE name = ?1)
-         GROUP BY x.sha256 LIMIT ?2",
+        "WITH ours AS (
+             SELECT sha256 AS hash, min(case_row) AS ours FROM images JOIN cases ON cases.row = case_row
+             WHERE source = (SELECT row FROM sources WHERE name = ?1) GROUP BY sha256),
+         pairs AS (
+             SELECT ours, (SELECT min(case_row) FROM images WHERE sha256 = hash AND case_row <> ours) AS other FROM ours)
+         SELECT first.id, second.id, first.split IS NOT second.split FROM pairs
+         JOIN cases AS first ON first.row = min(ours, other)
+         JOIN cases AS second ON second.row = max(ours, other)
+         WHERE other IS NOT NULL ORDER BY first.row LIMIT ?2",
     )?;
     let rows = statement.query_map((source, MAX_EXAMPLES as i64), |row| {
         Ok(Pair {
