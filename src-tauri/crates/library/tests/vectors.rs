@@ -227,8 +227,8 @@ fn a_large_library_is_searched_approximately_with_high_recall() {
     let vectors = clustered(n, 4);
     // The last thousand come after the lists were made.
     let mut index = build(&vectors[..n - 1000]);
-    for id in n - 1000..n {
-        index.add(id as u64, &vectors[id]).unwrap();
+    for (id, vector) in vectors.iter().enumerate().skip(n - 1000) {
+        index.add(id as u64, vector).unwrap();
     }
     assert!(index.has_lists() && !index.needs_lists());
     let (lists, probes) = index.list_counts().unwrap();

@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(found.recall_at_5.value, 4.0 / 8.0);
         assert_eq!(found.recall_at_10.value, 6.0 / 8.0);
         assert_eq!(found.median_rank.value, 5.5);
-        assert_eq!(found.chance_at_10, 0.25, "10 of 40");
+        assert!((found.chance_at_10 - 0.25).abs() < 1e-12, "10 of 40");
         let odd = measure(&of(&[9, 1, 4]), 40, &[0, 1, 2], 10, 1).unwrap();
         assert_eq!(odd.median_rank.value, 4.0);
         assert!(measure(&[], 3, &[], 10, 1).is_err());

