@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_better_adapter_passes_and_a_worse_one_is_told_why_not() {
+    fn a_better_calibrated_adapter_passes_and_others_are_told_why_not() {
         let n = 150;
         let (labels, groups) = two_classes(n);
         let names = ["no".to_string(), "yes".to_string()];
@@ -319,7 +319,14 @@ mod tests {
         assert!(report.auroc_low < report.auroc && report.auroc < report.auroc_high);
         assert_eq!((report.n, report.positives), (150, 50));
         assert!(report.delong_p.unwrap() < 1e-4);
-        assert!(gate(&better).passes, "{:?}", gate(&better));
+        let verdict = gate(&better);
+        assert!(
+            !verdict.passes && verdict.reasons[0].contains("calibration is worse"),
+            "a gain does not excuse probabilities that mislead: {verdict:?}"
+        );
+        let mut calibrated = better.clone();
+        calibrated.adapted.overall.ece = 0.02;
+        assert!(gate(&calibrated).passes, "{:?}", gate(&calibrated));
         let worse = evaluate(&names, &bad, &good, &labels, &groups, &plan).unwrap();
         let verdict = gate(&worse);
         assert!(!verdict.passes && verdict.reasons[0].contains("may be none"));
