@@ -292,11 +292,12 @@ mod tests {
         (Labels::Classes { of, classes: 2 }, (0..n as u64).collect())
     }
 
-    fn scores(n: usize, strength: f64) -> Vec<Vec<f64>> {
+    /// Probabilities that wander by a quarter around `base`, and `strength` higher for a positive.
+    fn scores(n: usize, base: f64, strength: f64) -> Vec<Vec<f64>> {
         (0..n)
             .map(|i| {
                 let wander = (i as f64 * 0.618_034).fract() - 0.5;
-                let p = (0.35 + strength * f64::from(u8::from(i % 3 == 0)) + 0.5 * wander)
+                let p = (base + strength * f64::from(u8::from(i % 3 == 0)) + 0.5 * wander)
                     .clamp(0.01, 0.99);
                 vec![1.0 - p, p]
             })
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_better_adapter_passes_and_a_worse_one_is_told_why_not() {
+    fn a_better_calibrated_adapter_passes_and_others_are_told_why_not() {
         let n = 150;
         let (labels, groups) = two_classes(n);
         let names = ["no".to_string(), "yes".to_string()];
@@ -312,13 +313,20 @@ mod tests {
             draws: 300,
             ..Bootstrap::default()
         };
-        let (good, bad) = (scores(n, 0.4), scores(n, 0.02));
+        let (good, bad) = (scores(n, 0.2, 0.6), scores(n, 0.75, 0.02));
         let better = evaluate(&names, &good, &bad, &labels, &groups, &plan).unwrap();
         let report = &better.adapted.per_class["yes"];
         assert!(report.auroc_low < report.auroc && report.auroc < report.auroc_high);
         assert_eq!((report.n, report.positives), (150, 50));
         assert!(report.delong_p.unwrap() < 1e-4);
-        assert!(gate(&better).passes, "{:?}", gate(&better));
+        let verdict = gate(&better);
+        assert!(
+            !verdict.passes && verdict.reasons[0].contains("calibration is worse"),
+            "a gain does not excuse probabilities that mislead: {verdict:?}"
+        );
+        let mut calibrated = better.clone();
+        calibrated.adapted.overall.ece = 0.02;
+        assert!(gate(&calibrated).passes, "{:?}", gate(&calibrated));
         let worse = evaluate(&names, &bad, &good, &labels, &groups, &plan).unwrap();
         let verdict = gate(&worse);
         assert!(!verdict.passes && verdict.reasons[0].contains("may be none"));
@@ -331,7 +339,7 @@ mod tests {
             panic!("classes");
         };
         let labels = Labels::Classes { of, classes: 3 };
-        let three: Vec<Vec<f64>> = scores(60, 0.3)
+        let three: Vec<Vec<f64>> = scores(60, 0.35, 0.3)
             .into_iter()
             .map(|row| vec![row[0] - 0.005, row[1] - 0.005, 0.01])
             .collect();

@@ -5,6 +5,7 @@ mod csv;
 mod npy;
 mod output;
 mod sample;
+mod synthetic;
 
 use clap::{Parser, Subcommand};
 

@@ -12,30 +12,48 @@ use crate::output::CommandError;
 ///
 /// Errors if the file cannot be written.
 pub fn write(path: &Path, descr: &str, shape: &[usize], bytes: &[u8]) -> Result<(), CommandError> {
+    write_parts(path, descr, shape, std::iter::once(bytes))
+}
+
+/// Writes an array that comes in parts, so that it need not be in memory at once.
+///
+/// Errors if the file cannot be written.
+pub fn write_parts<B: AsRef<[u8]>>(
+    path: &Path,
+    descr: &str,
+    shape: &[usize],
+    parts: impl Iterator<Item = B>,
+) -> Result<(), CommandError> {
     let io = |e: std::io::Error| CommandError::new("io", format!("cannot write the array: {e}"));
-    let mut dims: String = shape.iter().map(|n| format!("{n}, ")).collect();
-    if shape.len() > 1 {
-        dims.truncate(dims.len() - 2);
-    }
-    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({dims}), }}");
-    // Magic, version and length take 10 bytes; data begin at a multiple of 64.
-    while (10 + header.len() + 1) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    file.write_all(b"\x93NUMPY\x01\x00").map_err(io)?;
-    file.write_all(&(header.len() as u16).to_le_bytes())
-        .map_err(io)?;
-    file.write_all(header.as_bytes()).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
+    file.write_all(&header(descr, shape)).map_err(io)?;
+    for part in parts {
+        file.write_all(part.as_ref()).map_err(io)?;
+    }
     file.as_file().sync_data().map_err(io)?;
     file.persist(path).map_err(|e| io(e.error))?;
     Ok(())
+}
+
+fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let mut dims: String = shape.iter().map(|n| format!("{n}, ")).collect();
+    if shape.len() > 1 {
+        dims.truncate(dims.len() - 2);
+    }
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({dims}), }}");
+    // Magic, version and length take 10 bytes; data begin at a multiple of 64.
+    while (10 + text.len() + 1) % 64 != 0 {
+        text.push(' ');
+    }
+    text.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
+    bytes.extend_from_slice(text.as_bytes());
+    bytes
 }
 
 /// Writes 32-bit floats.

@@ -1,8 +1,9 @@
 //! Vector indexes on disk: what is damaged or stale is never answered from.
+#![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lucency_library::LibraryError;
 use lucency_library::vectors::{
@@ -237,7 +238,7 @@ fn a_shelf_opens_what_fits_and_builds_what_does_not() {
     assert_eq!(files(), 2, "another pack's index stays");
 }
 
-fn assert_damaged(path: &PathBuf, what: &str) {
+fn assert_damaged(path: &Path, what: &str) {
     let error = PartitionedIndex::open(path, KEY).unwrap_err();
     assert!(
         matches!(error, LibraryError::DamagedIndex { .. }),

@@ -3,10 +3,12 @@
 mod answerer;
 pub(crate) mod encoder;
 mod images;
+mod retrieval;
 mod vqa;
 mod zeroshot;
 
 pub use answerer::{Answerer, Given, RunAnswerer};
 pub use encoder::{ImageEncoder, read_image};
+pub use retrieval::{PairRanks, RetrievalPair, RetrievalReport, evaluate_retrieval};
 pub use vqa::{ControlReport, ReliabilityBin, VqaControls, VqaReport, VqaSet, evaluate_vqa};
 pub use zeroshot::{ClassRecall, ZeroShotReport, evaluate_zeroshot};

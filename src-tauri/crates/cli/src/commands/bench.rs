@@ -32,6 +32,8 @@ pub struct Bench {
 /// One part of the application on its own.
 #[derive(Subcommand)]
 enum Only {
+    /// Time searches in a large library of synthetic vectors
+    Library(super::bench_library::BenchLibrary),
     /// Time training of the question-answering network, and asking
     Vqa(super::bench_vqa::BenchVqa),
 }
@@ -79,8 +81,10 @@ pub(super) struct Machine {
 impl Bench {
     /// Measures and prints.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        if let Some(Only::Vqa(vqa)) = &self.only {
-            return vqa.run(output);
+        match &self.only {
+            Some(Only::Library(library)) => return library.run(output),
+            Some(Only::Vqa(vqa)) => return vqa.run(output),
+            None => {}
         }
         let scratch = tempfile::tempdir().map_err(io)?;
         let ct = scratch.path().join("ct");

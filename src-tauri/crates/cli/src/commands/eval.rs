@@ -7,6 +7,7 @@ use lucency_assistant::Interrupt;
 use lucency_assistant::evaluate::{self, ZeroShotReport};
 
 use super::assist::{PackChoice, progress_line};
+use super::eval_retrieval::RetrievalOf;
 use super::eval_vqa::Vqa;
 use super::finetune::FinetuneEval;
 use crate::output::{CommandError, Output};
@@ -14,6 +15,8 @@ use crate::output::{CommandError, Output};
 /// What to measure.
 #[derive(Subcommand)]
 pub enum Eval {
+    /// Retrieval between images and reports: recall in both directions over all pairs
+    Retrieval(RetrievalOf),
     /// Question answering on a file in VQA-RAD's or SLAKE's JSON form
     Vqa(Box<Vqa>),
     /// Zero-shot classification of a folder per class
@@ -37,6 +40,7 @@ impl Eval {
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
         let (stop, mut report) = (Interrupt::new(), progress_line());
         match self {
+            Eval::Retrieval(retrieval) => retrieval.run(output, &stop, &mut report),
             Eval::Vqa(vqa) => vqa.run(output, &stop, &mut report),
             Eval::Finetune(finetune) => finetune.run(output, &stop, &mut report),
             Eval::Zeroshot(zeroshot) => {

@@ -3,10 +3,12 @@
 pub mod assist;
 pub mod batch;
 pub mod bench;
+mod bench_library;
 mod bench_vqa;
 pub mod demo;
 pub mod demo_assets;
 pub mod eval;
+mod eval_retrieval;
 mod eval_vqa;
 mod finetune;
 pub mod library;

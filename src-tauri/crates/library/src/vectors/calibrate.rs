@@ -14,8 +14,8 @@ const QUERIES: usize = 128;
 /// Neighbours of each.
 const NEIGHBOURS: usize = 10;
 /// Share of the true neighbours that must lie in the lists that are read. More than is promised (0.98),
-/// because vectors that the lists were made from are found a little more easily than new ones.
-const WANTED: f64 = 0.99;
+/// because vectors that the lists were made from are found more easily than new ones.
+const WANTED: f64 = 0.995;
 
 impl PartitionedIndex {
     /// The least number of lists with which a search finds [`WANTED`] of the true neighbours, on average

@@ -8,7 +8,10 @@
 //! disk, one file for each pack and generation.
 
 mod calibrate;
+pub mod evaluation;
 mod file;
+mod finder;
+pub mod fusion;
 mod index;
 mod kernels;
 mod partition;

@@ -11,21 +11,24 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::Watch;
-use super::kernels;
-use super::rows::{Probe, Rows};
+use super::finder::{Desk, Finder, Nearest, grouped};
+use super::rows::Rows;
 use crate::error::Result;
 
 /// Rows of the sample for each list.
-const SAMPLE: usize = 80;
-const ROUNDS: usize = 6;
-/// Rows that stay in the first-level cache while all centroids pass by.
-const BLOCK: usize = 48;
-/// Blocks between two looks at the watch.
-const BLOCKS_A_TURN: usize = 512;
+const SAMPLE: usize = 40;
+const ROUNDS: usize = 8;
+/// After each of the first rounds, the smallest lists begin anew where rows are far from every centroid: of
+/// lists that start at random rows, several share a cluster and many clusters have none.
+const MOVING_ROUNDS: usize = 5;
+/// The share of lists that may begin anew in a round: one in so many.
+const MOVED: usize = 6;
+/// Rows between two looks at the watch.
+const TURN: usize = 1 << 14;
 
 /// How many lists suit a number of rows: about as much work to choose lists as to read them.
 pub(super) fn list_count(rows: usize) -> usize {
-    (2.0 * (rows as f64).sqrt()).round() as usize
+    (4.0 * (rows as f64).sqrt()).round() as usize
 }
 
 /// Rows grouped by centroid.
@@ -66,18 +69,25 @@ pub(super) fn partition(
             return Ok(None);
         };
         centroids = members.means(&nearest, lists, &mut random)?;
+        if round < MOVING_ROUNDS {
+            centroids = members.moved(&centroids, &nearest, &mut random)?;
+        }
     }
     drop(members);
     let all = Members::all(rows);
     let Some(nearest) = all.nearest(&centroids, watch, Some("sorting into lists"))? else {
         return Ok(None);
     };
-    let (order, offsets) = grouped(&nearest, lists);
+    let (order, offsets) = grouped(&lists_of(&nearest), lists);
     Ok(Some(Partition {
         centroids,
         order,
         offsets,
     }))
+}
+
+fn lists_of(nearest: &[Nearest]) -> Vec<u32> {
+    nearest.iter().map(|n| n.list).collect()
 }
 
 /// Rows that are put to centroids: their high planes and scales.
@@ -119,31 +129,34 @@ impl<'a> Members<'a> {
         centroids: &Rows,
         watch: &mut Watch<'_>,
         stage: Option<&'static str>,
-    ) -> Result<Option<Vec<u32>>> {
-        let probes: Vec<Probe> = (0..centroids.len())
-            .map(|list| Probe::new(&centroids.vector(list), self.dim))
-            .collect::<Result<_>>()?;
-        let mut nearest = vec![0u32; self.scales.len()];
-        let turn = BLOCK * BLOCKS_A_TURN;
-        for (i, nearest) in nearest.chunks_mut(turn).enumerate() {
+    ) -> Result<Option<Vec<Nearest>>> {
+        let finder = Finder::of(centroids)?;
+        let mut nearest = vec![Nearest::default(); self.scales.len()];
+        for (i, nearest) in nearest.chunks_mut(TURN).enumerate() {
             if watch.stopped() {
                 return Ok(None);
             }
             if let Some(stage) = stage {
-                watch.at(stage, i * turn, self.scales.len());
+                watch.at(stage, i * TURN, self.scales.len());
             }
-            let high = &self.high[i * turn * self.dim..][..nearest.len() * self.dim];
-            let blocks = nearest.par_chunks_mut(BLOCK);
-            blocks
-                .zip(high.par_chunks(BLOCK * self.dim))
-                .for_each(|(nearest, high)| nearest_of_block(high, &probes, nearest));
+            let first = i * TURN;
+            let find = |desk: &mut Desk, (place, nearest): (usize, &mut Nearest)| {
+                let member = first + place;
+                let high = &self.high[member * self.dim..(member + 1) * self.dim];
+                *nearest = finder.nearest(high, self.scales[member], desk);
+            };
+            nearest
+                .par_iter_mut()
+                .with_min_len(64)
+                .enumerate()
+                .for_each_init(Desk::default, find);
         }
         Ok(Some(nearest))
     }
 
     /// The direction of each list's mean; a list without members becomes one of the members.
-    fn means(&self, nearest: &[u32], lists: usize, random: &mut ChaCha8Rng) -> Result<Rows> {
-        let (order, offsets) = grouped(nearest, lists);
+    fn means(&self, nearest: &[Nearest], lists: usize, random: &mut ChaCha8Rng) -> Result<Rows> {
+        let (order, offsets) = grouped(&lists_of(nearest), lists);
         let sums: Vec<Vec<f32>> = offsets
             .par_windows(2)
             .map(|ends| self.sum(&order[ends[0] as usize..ends[1] as usize]))
@@ -158,6 +171,46 @@ impl<'a> Members<'a> {
         Ok(centroids)
     }
 
+    /// The centroids, the smallest lists' moved to members that are far from theirs, drawn by the square of
+    /// the distance as k-means++ does (Arthur and Vassilvitskii 2007).
+    fn moved(
+        &self,
+        centroids: &Rows,
+        nearest: &[Nearest],
+        random: &mut ChaCha8Rng,
+    ) -> Result<Rows> {
+        let lists = centroids.len();
+        let mut sizes = vec![0usize; lists];
+        nearest.iter().for_each(|n| sizes[n.list as usize] += 1);
+        let mut smallest: Vec<usize> = (0..lists).collect();
+        smallest.sort_by_key(|&list| sizes[list]);
+        smallest.retain(|&list| 2 * sizes[list] * lists < nearest.len());
+        smallest.truncate(lists / MOVED);
+        let mut total = 0.0;
+        let reach: Vec<f64> = nearest
+            .iter()
+            .map(|n| {
+                total += f64::from((1.0 - n.cosine).max(0.0)).powi(2);
+                total
+            })
+            .collect();
+        let mut place = vec![None; lists];
+        for list in smallest {
+            let drawn = random.random_range(0.0..=total);
+            let member = reach.partition_point(|r| *r < drawn).min(nearest.len() - 1);
+            place[list] = Some(member as u32);
+        }
+        let mut moved = Rows::new(self.dim);
+        for (list, place) in place.into_iter().enumerate() {
+            let centroid = match place {
+                Some(member) => self.sum(&[member]),
+                None => centroids.vector(list),
+            };
+            moved.push(list as u64, &centroid)?;
+        }
+        Ok(moved)
+    }
+
     fn sum(&self, members: &[u32]) -> Vec<f32> {
         let mut sum = vec![0f32; self.dim];
         for &member in members {
@@ -169,40 +222,6 @@ impl<'a> Members<'a> {
         }
         sum
     }
-}
-
-fn nearest_of_block(high: &[u8], probes: &[Probe], nearest: &mut [u32]) {
-    let mut best = [f32::NEG_INFINITY; BLOCK];
-    let mut dots = [0i32; BLOCK];
-    let dots = &mut dots[..nearest.len()];
-    for (list, probe) in probes.iter().enumerate() {
-        kernels::dots(high, probe.narrow(), dots);
-        for ((dot, best), nearest) in dots.iter().zip(&mut best).zip(nearest.iter_mut()) {
-            // A member's own scale does not change which centroid is nearest.
-            let score = probe.cosine(*dot, 1.0);
-            if score > *best {
-                (*best, *nearest) = (score, list as u32);
-            }
-        }
-    }
-}
-
-/// Members list by list, in their order within each, and where the lists begin.
-fn grouped(list_of: &[u32], lists: usize) -> (Vec<u32>, Vec<u32>) {
-    let mut offsets = vec![0u32; lists + 1];
-    for &list in list_of {
-        offsets[list as usize + 1] += 1;
-    }
-    for list in 0..lists {
-        offsets[list + 1] += offsets[list];
-    }
-    let mut next = offsets.clone();
-    let mut order = vec![0u32; list_of.len()];
-    for (member, &list) in list_of.iter().enumerate() {
-        order[next[list as usize] as usize] = member as u32;
-        next[list as usize] += 1;
-    }
-    (order, offsets)
 }
 
 #[cfg(test)]

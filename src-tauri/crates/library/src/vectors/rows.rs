@@ -215,11 +215,6 @@ impl Probe {
         })
     }
 
-    /// The query in 16 bits.
-    pub(super) fn narrow(&self) -> &[i16] {
-        &self.narrow
-    }
-
     /// From the high plane's dot product and the row's scale to a cosine.
     #[inline(always)]
     pub(super) fn cosine(&self, dot: i32, scale: f32) -> f32 {

@@ -54,7 +54,7 @@ pub struct VqaArgs {
     /// Pack whose image tower gives the CLIP features.
     #[arg(long, value_name = "PACK")]
     encoder: Option<String>,
-    /// Weights for the MAML network: safetensors, or a run of `train maml`.
+    /// Weights for the MAML network: safetensors, the released pickle, or a run of `train maml`.
     #[arg(long, value_name = "FILE")]
     maml: Option<PathBuf>,
     /// Weights for the autoencoder: safetensors, a PyTorch file, or a run of `train cdae`.
