@@ -9,7 +9,7 @@ pub(crate) const WORDS: usize = 16;
 ///
 /// Measured on 315 images of VQA-RAD and 272 chest radiographs of public case collections: an image saved again as JPEG of
 /// quality 40 or 75, at full or half size, is at most 9 bits off. Of 86 000 pairs of different images two are closer than
-/// 25 bits: at 5 bits two exports of one radiograph, and at 14. Images that were cropped by 2 % at each edge are mostly missed
+/// 25 bits: at 5 bits one radiograph under two reports, at 14 bits two radiographs of one patient. Images that were cropped by 2 % at each edge are mostly missed
 /// (median 20 bits), a tenth of the brightened ones too.
 pub(crate) const MAX_DISTANCE: u32 = 12;
 
