@@ -313,7 +313,7 @@ mod tests {
             draws: 300,
             ..Bootstrap::default()
         };
-        let (good, bad) = (scores(n, 0.2, 0.6), scores(n, 0.75, 0.02));
+        let (good, bad) = (scores(n, 0.35, 0.4), scores(n, 0.35, 0.02));
         let better = evaluate(&names, &good, &bad, &labels, &groups, &plan).unwrap();
         let report = &better.adapted.per_class["yes"];
         assert!(report.auroc_low < report.auroc && report.auroc < report.auroc_high);
