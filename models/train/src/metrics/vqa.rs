@@ -3,6 +3,8 @@
 //! Source of the rules: Antol et al. 2015 (VQA) and its public evaluation: lower case, punctuation, number words, articles,
 //! contractions. Lau et al. 2018 (VQA-RAD) defines the answer types.
 
+use serde::Serialize;
+
 use super::ece;
 use crate::{Result, TrainError};
 
@@ -110,7 +112,7 @@ pub struct ScoredAnswer {
 }
 
 /// Rates over a set of answered questions, as fractions of 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct VqaScore {
     /// Questions.
     pub n: usize,

@@ -9,6 +9,7 @@ mod delong;
 mod isotonic;
 mod kappa;
 mod normal;
+mod retrieval;
 mod temperature;
 
 pub use bootstrap::{Bootstrap, Interval, bootstrap};
@@ -17,4 +18,5 @@ pub use delong::{DeLong, delong, delong_interval};
 pub use isotonic::Isotonic;
 pub use kappa::{KappaWeights, cohen_kappa};
 pub use normal::{normal_cdf, normal_quantile};
+pub use retrieval::{Estimate, Ranked, Retrieval, measure_retrieval, rank_all};
 pub use temperature::fit_class_temperature;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use lucency_library::vectors::evaluation::{Ranked, Retrieval, measure, rank_all};
 use lucency_nn::{Interrupt, Progress};
+use lucency_train::statistics::{Bootstrap, Ranked, Retrieval, measure_retrieval, rank_all};
 use serde::Serialize;
 
 use crate::assistant::Assistant;
@@ -13,9 +13,6 @@ use crate::picture;
 
 /// Reports that are embedded at a time.
 const TEXTS: usize = 32;
-/// Draws of the bootstrap, and where its random numbers begin.
-const RESAMPLES: usize = 2000;
-const SEED: u64 = 1;
 
 /// An image with its report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,12 +114,14 @@ pub fn evaluate_retrieval(
     let embedded = embed(assistant, &texts, stop, report)?;
     let reports: Vec<Vec<f32>> = text_of.iter().map(|&text| embedded[text].clone()).collect();
 
+    let plan = Bootstrap::default();
+    let groups: Vec<u64> = patient_of.iter().map(|p| *p as u64).collect();
     let own = |i: usize, j: usize| text_of[i] == text_of[j];
     let patients_own = |i: usize, j: usize| own(i, j) || patient_of[i] == patient_of[j];
     let rank =
         |from: &[Vec<f32>], to: &[Vec<f32>], right: &(dyn Fn(usize, usize) -> bool + Sync)| {
             let ranked = rank_all(from, to, right)?;
-            let measured = measure(&ranked, to.len(), &patient_of, RESAMPLES, SEED)?;
+            let measured = measure_retrieval(&ranked, to.len(), &groups, &plan)?;
             Ok::<_, AssistantError>((ranked, measured))
         };
     let (by_image, image_to_report) = rank(&images, &reports, &own)?;
@@ -138,7 +137,7 @@ pub fn evaluate_retrieval(
         report_to_image,
         image_to_patients_reports: rank(&images, &reports, &patients_own)?.1,
         report_to_patients_images: rank(&reports, &images, &patients_own)?.1,
-        resamples: RESAMPLES,
+        resamples: plan.draws,
         pack_hash: assistant.pack().hash().to_owned(),
         ranks: ranks
             .map(|(&row, (&report, &image))| PairRanks { row, report, image })

@@ -1,14 +1,14 @@
 //! `lucency eval retrieval`: whether a pack's images find their reports, and reports their images.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lucency_assistant::evaluate::{PairRanks, RetrievalPair, RetrievalReport, evaluate_retrieval};
 use lucency_assistant::{Interrupt, Progress};
-use lucency_library::vectors::evaluation::{Estimate, Retrieval};
+use lucency_train::statistics::{Estimate, Retrieval};
 
 use super::assist::PackChoice;
+use super::table::{Columns, Table};
 use crate::csv;
 use crate::output::{CommandError, Output};
 
@@ -55,73 +55,43 @@ impl RetrievalOf {
     }
 
     fn pairs(&self) -> Result<Vec<RetrievalPair>, CommandError> {
-        let wrong = |what: String| {
-            CommandError::new("bad_table", format!("{}: {what}", self.table.display()))
-        };
-        let text = std::fs::read_to_string(&self.table).map_err(|e| wrong(e.to_string()))?;
-        let columns = columns(&self.columns)?;
-        let records = csv::parse(&text).map_err(wrong)?;
-        pairs(&records, &columns, &self.data).map_err(wrong)
+        let columns = Columns::parse(&self.columns)?;
+        pairs(&Table::read(&self.table)?, &columns, &self.data)
     }
 }
 
-/// What each field's column is called.
-fn columns(text: &str) -> Result<HashMap<&str, &str>, CommandError> {
-    let wrong = |what: String| CommandError::new("bad_arguments", format!("--columns: {what}"));
-    let mut columns = HashMap::new();
-    for part in text.split(',') {
-        let (field, column) = part
-            .split_once('=')
-            .ok_or_else(|| wrong(format!("{part:?} is not FIELD=COLUMN")))?;
-        if !["image", "report", "patient"].contains(&field) {
-            let message =
-                format!("{field:?} is not known; the fields are image, report and patient");
-            return Err(wrong(message));
-        }
-        columns.insert(field, column);
-    }
-    match columns.contains_key("image") && columns.contains_key("report") {
-        true => Ok(columns),
-        false => Err(wrong(
-            "image=COLUMN and report=COLUMN are both wanted".into(),
-        )),
-    }
-}
-
+/// A row whose patient is not known is a patient of its own.
 fn pairs(
-    records: &[Vec<String>],
-    columns: &HashMap<&str, &str>,
+    table: &Table,
+    columns: &Columns,
     data: &Path,
-) -> Result<Vec<RetrievalPair>, String> {
-    let (names, rows) = records.split_first().ok_or("it has no rows")?;
-    let place = |field: &str| {
-        let Some(column) = columns.get(field) else {
-            return Ok(None);
-        };
-        match names.iter().position(|name| name == column) {
-            Some(place) => Ok(Some(place)),
-            None => Err(format!(
-                "there is no column {column:?}; there are {}",
-                names.join(", ")
-            )),
-        }
+) -> Result<Vec<RetrievalPair>, CommandError> {
+    let Some(report) = &columns.report else {
+        let message = "--columns: report=COLUMN is missing".to_string();
+        return Err(CommandError::new("bad_columns", message));
     };
-    let (image, report, patient) = (place("image")?, place("report")?, place("patient")?);
-    let pair = |(i, row): (usize, &Vec<String>)| {
-        let field = |place: Option<usize>| place.and_then(|p| row.get(p)).cloned();
-        let name = field(image).unwrap_or_default();
-        if row.len() != names.len() || name.is_empty() {
-            return Err(format!("row {} is not complete, or names no image", i + 1));
+    let images = table.column(&columns.image)?;
+    let reports = table.column(report)?;
+    let patients = match &columns.patient {
+        Some(column) => table.column(column)?,
+        None => vec![String::new(); images.len()],
+    };
+    let rows = images.into_iter().zip(reports).zip(patients).enumerate();
+    rows.map(|(i, ((image, report), patient))| {
+        if image.is_empty() {
+            let message = format!("row {} names no image", i + 1);
+            return Err(CommandError::new("bad_table", message));
         }
-        // A row whose patient is not known is a patient of its own.
-        let patient = field(patient).filter(|p| !p.is_empty());
         Ok(RetrievalPair {
-            image: data.join(name),
-            report: field(report).unwrap_or_default(),
-            patient: patient.unwrap_or_else(|| format!("\u{0}row {i}")),
+            image: data.join(image),
+            report,
+            patient: match patient.is_empty() {
+                true => format!("\u{0}row {i}"),
+                false => patient,
+            },
         })
-    };
-    rows.iter().enumerate().map(pair).collect()
+    })
+    .collect()
 }
 
 fn scores(ranks: &[PairRanks], pool: usize) -> String {
@@ -203,11 +173,21 @@ fn figures(r: &Retrieval) -> [String; 5] {
 mod tests {
     use super::*;
 
+    fn read(text: &str, columns: &str) -> Result<Vec<RetrievalPair>, CommandError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("table.csv");
+        std::fs::write(&path, text).unwrap();
+        pairs(
+            &Table::read(&path)?,
+            &Columns::parse(columns)?,
+            Path::new("d"),
+        )
+    }
+
     #[test]
     fn a_table_becomes_pairs_through_the_column_map() {
-        let table = csv::parse("who,file,words\n7,a.png,\"one, two\"\n,b.png,\n").unwrap();
-        let map = columns("image=file,report=words,patient=who").unwrap();
-        let found = pairs(&table, &map, Path::new("d")).unwrap();
+        let text = "who,file,words\n7,a.png,\"one, two\"\n,b.png,\n";
+        let found = read(text, "image=file,report=words,patient=who").unwrap();
         assert_eq!(found[0].image, Path::new("d/a.png"));
         assert_eq!(
             (found[0].report.as_str(), found[0].patient.as_str()),
@@ -219,36 +199,10 @@ mod tests {
 
     #[test]
     fn a_wrong_map_or_table_says_what_is_wrong() {
-        assert!(
-            columns("image=a")
-                .unwrap_err()
-                .message
-                .contains("report=COLUMN")
-        );
-        assert!(
-            columns("image=a,report=b,age=c")
-                .unwrap_err()
-                .message
-                .contains("\"age\"")
-        );
-        assert!(
-            columns("image")
-                .unwrap_err()
-                .message
-                .contains("FIELD=COLUMN")
-        );
-        let map = columns("image=file,report=words").unwrap();
-        let table = csv::parse("file,text\na,b\n").unwrap();
-        assert!(
-            pairs(&table, &map, Path::new(""))
-                .unwrap_err()
-                .contains("\"words\"")
-        );
-        let table = csv::parse("file,words\na\n").unwrap();
-        assert!(
-            pairs(&table, &map, Path::new(""))
-                .unwrap_err()
-                .contains("row 1")
-        );
+        let says = |text: &str, columns: &str| read(text, columns).unwrap_err().message;
+        assert!(says("file,words\na,b\n", "image=file").contains("report=COLUMN"));
+        assert!(says("file,text\na,b\n", "image=file,report=words").contains("`words`"));
+        assert!(says("file,words\na\n", "image=file,report=words").contains("row 1"));
+        assert!(says("file,words\n,b\n", "image=file,report=words").contains("no image"));
     }
 }

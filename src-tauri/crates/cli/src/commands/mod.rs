@@ -17,4 +17,5 @@ mod packs_compose;
 pub mod phantom;
 pub mod search;
 pub mod study;
+mod table;
 pub mod train;

@@ -8,7 +8,6 @@
 //! disk, one file for each pack and generation.
 
 mod calibrate;
-pub mod evaluation;
 mod file;
 mod finder;
 pub mod fusion;

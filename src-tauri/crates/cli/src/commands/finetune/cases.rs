@@ -11,8 +11,7 @@ use lucency_train::finetune::{BasePack, Pictures};
 use lucency_zoo::preprocess::{Image8, Preprocess};
 use rayon::prelude::*;
 
-use super::columns::{Columns, DataArgs, renamings};
-use crate::csv;
+use super::super::table::{Columns, DataArgs, Table, renamings};
 use crate::output::CommandError;
 
 /// Every row of a table.
@@ -212,49 +211,6 @@ fn read_one(
         .resize_u8(&image)
         .map_err(|e| format!("its image cannot be prepared: {e}"))?;
     Ok((Fingerprint::of(&image), square))
-}
-
-/// A table with a header.
-struct Table {
-    header: Vec<String>,
-    records: Vec<Vec<String>>,
-}
-
-impl Table {
-    fn read(path: &Path) -> Result<Self, CommandError> {
-        let bad = |message: String| {
-            CommandError::new("bad_table", format!("{}: {message}", path.display()))
-        };
-        let bytes = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text".into()))?;
-        let mut records = csv::parse(&text).map_err(bad)?;
-        if records.len() < 2 {
-            return Err(bad("it has no case below its header".into()));
-        }
-        let header = records.remove(0);
-        if let Some(row) = records.iter().position(|r| r.len() != header.len()) {
-            return Err(bad(format!(
-                "row {} has {} fields, the header {}",
-                row + 1,
-                records[row].len(),
-                header.len()
-            )));
-        }
-        Ok(Self { header, records })
-    }
-
-    fn column(&self, name: &str) -> Result<Vec<String>, CommandError> {
-        let index = self.header.iter().position(|h| h == name).ok_or_else(|| {
-            CommandError::new(
-                "bad_columns",
-                format!(
-                    "the table has no column `{name}`; it has {}",
-                    self.header.join(", ")
-                ),
-            )
-        })?;
-        Ok(self.records.iter().map(|r| r[index].clone()).collect())
-    }
 }
 
 impl From<TrainError> for CommandError {

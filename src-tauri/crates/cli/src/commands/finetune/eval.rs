@@ -15,9 +15,9 @@ use lucency_train::probe::Probe;
 use lucency_train::statistics::Bootstrap;
 use serde::Serialize;
 
+use super::super::table::DataArgs;
 use super::base::Base;
 use super::cases::Cases;
-use super::columns::DataArgs;
 use super::scores;
 use crate::output::{CommandError, Output};
 

@@ -2,7 +2,6 @@
 
 mod base;
 mod cases;
-mod columns;
 mod eval;
 mod probe;
 mod scores;

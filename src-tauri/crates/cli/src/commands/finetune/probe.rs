@@ -13,9 +13,9 @@ use lucency_train::probe::{ClassWeights, ProbePlan, SelectBy};
 use lucency_train::statistics::Bootstrap;
 use serde::Serialize;
 
+use super::super::table::DataArgs;
 use super::base::Base;
 use super::cases::Cases;
-use super::columns::DataArgs;
 use crate::commands::assist::progress_line;
 use crate::output::{CommandError, Output};
 

@@ -6,12 +6,11 @@ use anyhow::Result;
 use lucency_train::answers::{
     Control, Judged, RankConfig, RememberConfig, Weighed, fit_ranker, judge, remember,
 };
-use lucency_train::metrics::vqa::score;
+use lucency_train::metrics::vqa::{VqaScore, score};
 use lucency_zoo::vqa::FACTS;
 use rayon::prelude::*;
 
 use super::folds::{Fitted, Learned};
-use super::measured::Rates;
 use super::questions::Questions;
 use super::vqa_rad::VqaRad;
 
@@ -84,7 +83,7 @@ const ROWS: [Row; 6] = [
 ];
 
 /// Rates by answerer and set of questions.
-pub type Ablations = BTreeMap<String, BTreeMap<String, Rates>>;
+pub type Ablations = BTreeMap<String, BTreeMap<String, VqaScore>>;
 
 /// Judges every fold with parts left out.
 pub fn measure(questions: &Questions, vqa: &VqaRad, folds: &[Fitted]) -> Result<Ablations> {
@@ -146,7 +145,7 @@ fn rates(
     folds: &[Fitted],
     heads: &[Learned],
     rankers: &[super::folds::RankerTensors],
-) -> Result<BTreeMap<String, Rates>> {
+) -> Result<BTreeMap<String, VqaScore>> {
     let mut sets: BTreeMap<String, Judged> = BTreeMap::new();
     for (k, (fitted, learned)) in folds.iter().zip(heads).enumerate() {
         let head = learned.head(rankers.get(k))?;
@@ -157,6 +156,6 @@ fn rates(
         }
     }
     sets.iter()
-        .map(|(name, judged)| Ok((name.clone(), Rates::from(score(&judged.at(1.0, 0.0))?))))
+        .map(|(name, judged)| Ok((name.clone(), score(&judged.at(1.0, 0.0))?)))
         .collect()
 }

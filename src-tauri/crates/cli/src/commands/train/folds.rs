@@ -21,9 +21,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::measured::{
-    LEAST_COVERAGE, Measured, PHANTOMS, POOLED, Rates, SEEN, UNSEEN, WANTED_ACCURACY,
-};
+use super::measured::{LEAST_COVERAGE, Measured, PHANTOMS, POOLED, SEEN, UNSEEN, WANTED_ACCURACY};
 use super::questions::Questions;
 use super::vqa_rad::VqaRad;
 
@@ -298,10 +296,7 @@ pub fn measure(questions: &Questions, vqa: &VqaRad, folds: &[Fitted]) -> Result<
     };
     let mut answers = BTreeMap::new();
     for (name, judged) in &sets {
-        answers.insert(
-            name.clone(),
-            Rates::from(score(&judged.at(1.0, threshold))?),
-        );
+        answers.insert(name.clone(), score(&judged.at(1.0, threshold))?);
     }
     Ok(Measured {
         answers,

@@ -22,44 +22,11 @@ pub const POOLED: &str = "vqa-rad, known and new images";
 /// Questions about drawings of other seeds.
 pub const PHANTOMS: &str = "phantoms";
 
-/// Rates of one set of questions.
-#[derive(Clone, Debug, Serialize)]
-pub struct Rates {
-    /// Questions.
-    pub n: usize,
-    /// Accuracy on open questions.
-    pub open: Option<f64>,
-    /// Accuracy on closed questions.
-    pub closed: Option<f64>,
-    /// Accuracy on all.
-    pub overall: f64,
-    /// Calibration error.
-    pub ece: f64,
-    /// Share answered.
-    pub coverage: f64,
-    /// Accuracy on answered ones.
-    pub selective_accuracy: Option<f64>,
-}
-
-impl From<VqaScore> for Rates {
-    fn from(s: VqaScore) -> Self {
-        Self {
-            n: s.n,
-            open: s.open,
-            closed: s.closed,
-            overall: s.overall,
-            ece: s.ece,
-            coverage: s.coverage,
-            selective_accuracy: s.selective_accuracy,
-        }
-    }
-}
-
 /// Everything that was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measured {
     /// Rates by set and control.
-    pub answers: BTreeMap<String, Rates>,
+    pub answers: BTreeMap<String, VqaScore>,
     /// The abstention threshold.
     pub threshold: f64,
     /// The same questions with parts left out, if that was asked for.
@@ -73,7 +40,7 @@ impl Measured {
     /// One line a set.
     pub fn lines(&self) -> String {
         let rate = |v: Option<f64>| v.unwrap_or(f64::NAN);
-        let line = |name: &str, r: &Rates| {
+        let line = |name: &str, r: &VqaScore| {
             format!(
                 "{name}: n {} open {:.3} closed {:.3} overall {:.3} ece {:.3} coverage {:.3} answered {:.3}",
                 r.n,

@@ -1,9 +1,10 @@
-//! Which column of a table says what.
+//! Tables that describe images, and which of their columns says what.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::csv;
 use crate::output::CommandError;
 
 /// A folder of images and the table that describes them.
@@ -81,6 +82,53 @@ impl Columns {
             return Err(bad("--columns: image=COLUMN is missing".into()));
         }
         Ok(columns)
+    }
+}
+
+/// A table with a header.
+pub struct Table {
+    header: Vec<String>,
+    records: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Reads a table.
+    ///
+    /// Errors if it is no UTF-8 text, has no row, or a row with another number of fields than the header.
+    pub fn read(path: &Path) -> Result<Self, CommandError> {
+        let bad = |message: String| {
+            CommandError::new("bad_table", format!("{}: {message}", path.display()))
+        };
+        let bytes = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text".into()))?;
+        let mut records = csv::parse(&text).map_err(bad)?;
+        if records.len() < 2 {
+            return Err(bad("it has no case below its header".into()));
+        }
+        let header = records.remove(0);
+        if let Some(row) = records.iter().position(|r| r.len() != header.len()) {
+            return Err(bad(format!(
+                "row {} has {} fields, the header {}",
+                row + 1,
+                records[row].len(),
+                header.len()
+            )));
+        }
+        Ok(Self { header, records })
+    }
+
+    /// The values of a column. Errors with the columns that there are.
+    pub fn column(&self, name: &str) -> Result<Vec<String>, CommandError> {
+        let index = self.header.iter().position(|h| h == name).ok_or_else(|| {
+            CommandError::new(
+                "bad_columns",
+                format!(
+                    "the table has no column `{name}`; it has {}",
+                    self.header.join(", ")
+                ),
+            )
+        })?;
+        Ok(self.records.iter().map(|r| r[index].clone()).collect())
     }
 }
 

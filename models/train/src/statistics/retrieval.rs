@@ -4,13 +4,12 @@
 //! every query is ranked against the pool of all pairs, without candidates chosen beforehand. Recall@k
 //! is the share of queries whose own counterpart is among the first k.
 
-use rand::{Rng as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::rows::unit;
-use crate::error::{LibraryError, Result};
+use super::{Bootstrap, Interval, bootstrap};
+use crate::metrics::{median_rank, recall_at_k};
+use crate::{Result, TrainError};
 
 /// Where a query's counterpart came.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,7 +39,8 @@ pub fn rank_all(
     let dim = queries.first().map_or(1, Vec::len);
     let units = |vectors: &[Vec<f32>]| -> Result<Vec<Vec<f32>>> {
         let unit = |(i, v): (usize, &Vec<f32>)| {
-            unit(v, dim).map_err(|why| LibraryError::Vectors(format!("vector {i} {why}")))
+            unit(v, dim)
+                .ok_or_else(|| bad(format!("vector {i} has no direction or another length")))
         };
         vectors.iter().enumerate().map(unit).collect()
     };
@@ -56,8 +56,7 @@ pub fn rank_all(
             }
         }
         if count == 0 {
-            let message = format!("query {i} has no counterpart in the pool");
-            return Err(LibraryError::Vectors(message));
+            return Err(bad(format!("query {i} has no counterpart in the pool")));
         }
         let wrong = cosines.iter().enumerate();
         let before = wrong
@@ -73,14 +72,14 @@ pub fn rank_all(
     queries.par_iter().enumerate().map(rank).collect()
 }
 
-/// A figure with its 95 % interval.
+/// A figure with its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
     /// From all queries.
     pub value: f64,
-    /// 2.5th percentile over resamples.
+    /// Lower end of its interval.
     pub low: f64,
-    /// 97.5th percentile over resamples.
+    /// Upper end of its interval.
     pub high: f64,
 }
 
@@ -99,94 +98,59 @@ pub struct Retrieval {
     pub chance_at_10: f64,
 }
 
-/// Recall and median rank with bootstrap intervals: patients are drawn with replacement, each with all
-/// of their queries, because images of one patient are not independent.
+/// Recall and median rank with intervals over patients; see [`bootstrap`].
 ///
 /// - `ranked`: of every query, `pool`: number of candidates
-/// - `patient`: of every query, any numbering
-/// - `resamples`: 1 000 or more for an interval that can be quoted
+/// - `patients`: of every query, any numbering
 ///
-/// Errors if there are no queries, or not one patient for each.
-/// Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", percentile intervals; Field and
-/// Welsh 2007, "Bootstrapping clustered data" (clusters drawn whole).
-pub fn measure(
+/// Errors if there is not one patient for each query, or as [`bootstrap`] does.
+pub fn measure_retrieval(
     ranked: &[Ranked],
     pool: usize,
-    patient: &[usize],
-    resamples: usize,
-    seed: u64,
+    patients: &[u64],
+    plan: &Bootstrap,
 ) -> Result<Retrieval> {
-    if ranked.is_empty() || ranked.len() != patient.len() {
-        return Err(LibraryError::Vectors(format!(
+    if ranked.is_empty() || ranked.len() != patients.len() {
+        return Err(bad(format!(
             "{} queries of {} patients cannot be measured",
             ranked.len(),
-            patient.len()
+            patients.len()
         )));
     }
-    let ranks: Vec<usize> = ranked.iter().map(|r| r.rank).collect();
-    let clusters = by_patient(&ranks, patient);
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut drawn: [Vec<f64>; 4] = Default::default();
-    let mut resample = Vec::new();
-    for _ in 0..resamples {
-        resample.clear();
-        for _ in 0..clusters.len() {
-            resample.extend_from_slice(&clusters[random.random_range(0..clusters.len())]);
-        }
-        for (drawn, value) in drawn.iter_mut().zip(figures(&mut resample)) {
-            drawn.push(value);
-        }
-    }
-    let mut estimates = figures(&mut ranks.clone())
-        .into_iter()
-        .zip(drawn)
-        .map(|(value, drawn)| interval(value, drawn));
-    let mut next = || estimates.next().expect("there are four figures");
+    let before: Vec<usize> = ranked.iter().map(|r| r.rank - 1).collect();
+    let estimate = |figure: &(dyn Fn(&[usize]) -> f64 + Sync)| -> Result<Estimate> {
+        let of = |cases: &[usize]| {
+            let drawn: Vec<usize> = cases.iter().map(|i| before[*i]).collect();
+            Some(figure(&drawn))
+        };
+        let Interval { low, high } = bootstrap(patients, plan, of)?;
+        Ok(Estimate {
+            value: figure(&before),
+            low,
+            high,
+        })
+    };
     let chance = ranked
         .iter()
         .map(|r| chance(pool, r.right, 10))
         .sum::<f64>();
     Ok(Retrieval {
-        recall_at_1: next(),
-        recall_at_5: next(),
-        recall_at_10: next(),
-        median_rank: next(),
+        recall_at_1: estimate(&|ranks| recall_at_k(1, ranks))?,
+        recall_at_5: estimate(&|ranks| recall_at_k(5, ranks))?,
+        recall_at_10: estimate(&|ranks| recall_at_k(10, ranks))?,
+        median_rank: estimate(&median_rank)?,
         chance_at_10: chance / ranked.len() as f64,
     })
 }
 
-/// Recall at 1, 5 and 10, and the median.
-fn figures(ranks: &mut [usize]) -> [f64; 4] {
-    ranks.sort_unstable();
-    let recall = |k: usize| ranks.partition_point(|rank| *rank <= k) as f64 / ranks.len() as f64;
-    let middle = ranks.len() / 2;
-    let median = match ranks.len() % 2 {
-        0 => (ranks[middle - 1] + ranks[middle]) as f64 / 2.0,
-        _ => ranks[middle] as f64,
-    };
-    [recall(1), recall(5), recall(10), median]
+fn bad(what: String) -> TrainError {
+    TrainError::Data(what)
 }
 
-fn by_patient(ranks: &[usize], patient: &[usize]) -> Vec<Vec<usize>> {
-    let mut order: Vec<(usize, usize)> =
-        patient.iter().copied().zip(ranks.iter().copied()).collect();
-    order.sort_unstable();
-    let same = order.chunk_by(|a, b| a.0 == b.0);
-    same.map(|chunk| chunk.iter().map(|(_, rank)| *rank).collect())
-        .collect()
-}
-
-fn interval(value: f64, mut drawn: Vec<f64>) -> Estimate {
-    drawn.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let place = (share * (drawn.len().max(1) - 1) as f64).round() as usize;
-        drawn.get(place).copied().unwrap_or(value)
-    };
-    Estimate {
-        value,
-        low: at(0.025),
-        high: at(0.975),
-    }
+/// The vector at length 1; none if it has no direction or not `dim` entries.
+fn unit(v: &[f32], dim: usize) -> Option<Vec<f32>> {
+    let length = v.iter().map(|x| x * x).sum::<f32>().sqrt();
+    (v.len() == dim && length.is_normal()).then(|| v.iter().map(|x| x / length).collect())
 }
 
 /// The chance that at least one of `right` among `pool` candidates in random order is in the first `k`.
@@ -196,16 +160,7 @@ fn chance(pool: usize, right: usize, k: usize) -> f64 {
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a_lanes, a_rest) = a.as_chunks::<8>();
-    let (b_lanes, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0f32; 8];
-    for (x, y) in a_lanes.iter().zip(b_lanes) {
-        for lane in 0..8 {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    sums.iter().sum::<f32>() + rest
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 #[cfg(test)]
@@ -263,17 +218,19 @@ mod tests {
 
     #[test]
     fn recall_and_median_are_those_counted_by_hand() {
+        let plan = Bootstrap::default();
         let ranked = of(&[1, 1, 2, 5, 6, 10, 11, 40]);
-        let found = measure(&ranked, 40, &[0, 1, 2, 3, 4, 5, 6, 7], 200, 1).unwrap();
+        let found = measure_retrieval(&ranked, 40, &[0, 1, 2, 3, 4, 5, 6, 7], &plan).unwrap();
         assert_eq!(found.recall_at_1.value, 2.0 / 8.0);
         assert_eq!(found.recall_at_5.value, 4.0 / 8.0);
         assert_eq!(found.recall_at_10.value, 6.0 / 8.0);
         assert_eq!(found.median_rank.value, 5.5);
+        assert!(found.median_rank.low < 5.5 && found.median_rank.high > 5.5);
         assert!((found.chance_at_10 - 0.25).abs() < 1e-12, "10 of 40");
-        let odd = measure(&of(&[9, 1, 4]), 40, &[0, 1, 2], 10, 1).unwrap();
+        let odd = measure_retrieval(&of(&[9, 1, 4]), 40, &[0, 1, 2], &plan).unwrap();
         assert_eq!(odd.median_rank.value, 4.0);
-        assert!(measure(&[], 3, &[], 10, 1).is_err());
-        assert!(measure(&of(&[1]), 3, &[], 10, 1).is_err());
+        assert!(measure_retrieval(&[], 3, &[], &plan).is_err());
+        assert!(measure_retrieval(&of(&[1]), 3, &[], &plan).is_err());
     }
 
     #[test]
@@ -282,36 +239,5 @@ mod tests {
         assert!((chance(5, 2, 2) - 0.7).abs() < 1e-12);
         assert_eq!(chance(5, 5, 1), 1.0);
         assert_eq!(chance(4, 1, 10), 1.0, "all are drawn");
-    }
-
-    #[test]
-    fn the_interval_covers_the_binomial_one_for_single_images() {
-        // 400 patients, one image each, half right: the standard error is 0.025.
-        let ranks: Vec<usize> = (0..400).map(|i| 1 + 20 * (i % 2)).collect();
-        let patients: Vec<usize> = (0..400).collect();
-        let found = measure(&of(&ranks), 1000, &patients, 4000, 7)
-            .unwrap()
-            .recall_at_1;
-        assert!((found.low - 0.451).abs() < 0.006, "{found:?}");
-        assert!((found.high - 0.549).abs() < 0.006, "{found:?}");
-    }
-
-    #[test]
-    fn images_of_one_patient_widen_the_interval() {
-        // The same hits, but only 20 patients whose 20 images are right or wrong together.
-        let ranks: Vec<usize> = (0..400).map(|i| 1 + 20 * ((i / 20) % 2)).collect();
-        let single: Vec<usize> = (0..400).collect();
-        let grouped: Vec<usize> = (0..400).map(|i| i / 20).collect();
-        let width = |patients: &[usize]| {
-            let e = measure(&of(&ranks), 1000, patients, 2000, 7)
-                .unwrap()
-                .recall_at_1;
-            e.high - e.low
-        };
-        let ratio = width(&grouped) / width(&single);
-        assert!(
-            (3.6..5.4).contains(&ratio),
-            "√20 = 4.47 times wider, not {ratio}"
-        );
     }
 }
