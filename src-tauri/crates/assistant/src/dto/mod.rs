@@ -3,10 +3,12 @@
 //! Names are the product's words in snake_case. Rates and confidences are fractions of 1. The TypeScript side is generated
 //! from these types (`bindings.rs`).
 
+mod library;
 mod results;
 mod study;
 mod window;
 
+pub use library::*;
 pub use results::*;
 pub use study::*;
 pub use window::*;
