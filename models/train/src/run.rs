@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use candle_core::Tensor;
+use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
 use lucency_nn::{Interrupt, Progress, Weights};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,16 @@ pub struct StepLoss {
 pub trait Objective {
     /// The loss of one step's batch, counted from 0; all randomness follows from the step.
     fn loss(&mut self, step: u64) -> Result<StepLoss>;
+
+    /// The loss and the gradients of one step's batch; a method that needs several passes through the model does them here.
+    ///
+    /// - `vars`: the trainable variables
+    fn gradients(&mut self, step: u64, vars: &[(String, Var)]) -> Result<(StepLoss, GradStore)> {
+        let _ = vars;
+        let loss = self.loss(step)?;
+        let grads = loss.total.backward()?;
+        Ok((loss, grads))
+    }
 
     /// Validation figures of the averaged weights, by name.
     fn evaluate(&mut self, averaged: &HashMap<String, Tensor>) -> Result<BTreeMap<String, f64>>;
@@ -191,7 +202,7 @@ pub fn train_with(
             outcome.ending = Ending::Stopped;
             break;
         }
-        let step_loss = objective.loss(done)?;
+        let (step_loss, grads) = objective.gradients(done, &vars)?;
         let loss = f64::from(step_loss.total.to_scalar::<f32>()?);
         if !loss.is_finite() {
             return Err(TrainError::Diverged {
@@ -199,7 +210,6 @@ pub fn train_with(
                 what: "loss",
             });
         }
-        let grads = step_loss.total.backward()?;
         let norm = gradient_norm(&grads, &vars)?;
         if !norm.is_finite() {
             return Err(TrainError::Diverged {
