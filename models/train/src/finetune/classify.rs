@@ -7,7 +7,6 @@ use lucency_nn::ops;
 use lucency_zoo::preprocess::Image8;
 use rand::Rng;
 
-use super::Method;
 use super::features::Pictures;
 use super::plan::TunePlan;
 use super::towers::Towers;
@@ -87,7 +86,7 @@ impl<'a> Classify<'a> {
             class_weights,
             images: None,
         };
-        if plan.method == Method::Prompt {
+        if !made.towers.trains_images() {
             let all: Vec<usize> = (0..made.task.pictures.len()).collect();
             made.images = Some(made.embed_rows(&all)?);
         }
@@ -235,7 +234,7 @@ impl Objective for Classify<'_> {
             None => {
                 let squares = self.squares(&rows)?;
                 let pixels = match self.plan.augment {
-                    true => towers.views(&squares, self.plan.seed, step)?,
+                    true => towers.views(&squares, self.plan.seed, step, 0)?,
                     false => towers.pixels(&squares)?,
                 };
                 towers.embed_pixels(&pixels)?

@@ -81,9 +81,7 @@ impl<'a> Pairs<'a> {
             .collect::<Result<Vec<_>>>()?;
         match self.plan.augment {
             // A case's view must not depend on the chunk it is in.
-            true => self
-                .towers
-                .views(&squares, self.plan.seed.wrapping_add(first as u64), step),
+            true => self.towers.views(&squares, self.plan.seed, step, first),
             false => self.towers.pixels(&squares),
         }
     }

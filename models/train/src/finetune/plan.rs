@@ -28,6 +28,8 @@ pub struct TunePlan {
     pub optimiser: AdamWConfig,
     /// Largest global gradient norm.
     pub clip_norm: f64,
+    /// Evaluations, of about fifteen, without gain on the validation cases after which the run ends; 0 for never.
+    pub patience: u64,
     /// Random crops, turns and contrasts of training images.
     pub augment: bool,
     /// Rank of low-rank updates.
@@ -79,6 +81,7 @@ impl TunePlan {
                 ..AdamWConfig::default()
             },
             clip_norm: 1.0,
+            patience: 5,
             augment: method != Method::Prompt,
             rank: 8,
             alpha: 16.0,
@@ -105,6 +108,7 @@ impl TunePlan {
                 ..AdamWConfig::default()
             },
             clip_norm: f64::INFINITY,
+            patience: 0,
             ..Self::preset(Method::Contrastive)
         }
     }

@@ -95,6 +95,14 @@ impl Towers {
         })
     }
 
+    /// Whether a tensor of the image tower is trainable; if none is, an image's embedding stays as it is.
+    pub fn trains_images(&self) -> bool {
+        let own = ["vision_model.", "visual_projection", "visual."];
+        let vars = self.weights.vars();
+        vars.iter()
+            .any(|(key, _)| own.iter().any(|start| key.starts_with(start)))
+    }
+
     /// What the method added or changed, by key: an adapter's tensors, or every trainable one.
     pub fn trained(&self) -> BTreeMap<String, Tensor> {
         self.weights
@@ -164,7 +172,9 @@ impl Towers {
     }
 
     /// Random views of grey images, each from its own generator; colour images stay as they are.
-    pub fn views(&self, squares: &[Image8], seed: u64, step: u64) -> Result<Tensor> {
+    ///
+    /// - `first`: place of the first image in its batch, so that a view does not depend on the chunk it is in
+    pub fn views(&self, squares: &[Image8], seed: u64, step: u64, first: usize) -> Result<Tensor> {
         use rayon::prelude::*;
         let side = self.preprocess.side();
         let how = Augment::default();
@@ -175,7 +185,7 @@ impl Towers {
                 if square.channels != 1 || self.preprocess.channels.count() != 3 {
                     return Ok(self.preprocess.apply(square)?);
                 }
-                let mut rng = rng_for(seed, step, slot as u64 + VIEW_SLOT);
+                let mut rng = rng_for(seed, step, (first + slot) as u64 + VIEW_SLOT);
                 let size = (square.width, square.height);
                 let warp = Warp::draw(&how, size, Facing::Same, &mut rng);
                 let grey = augment(square, side, &how, &warp, &mut rng);

@@ -19,7 +19,7 @@ use super::towers::Towers;
 use crate::best::{Best, write_whole};
 use crate::checkpoint::Checkpoint;
 use crate::optim::{AdamW, LayerWise, Optimiser};
-use crate::run::{Course, Ending, Objective, train_with};
+use crate::run::{Course, Ending, Kept, Objective, train_with};
 use crate::{Result, TrainError};
 
 /// The model that is adapted.
@@ -139,10 +139,10 @@ fn begin(model: Model<'_>, plan: &TunePlan, run: &Path) -> Result<Towers> {
         let text = serde_json::to_string_pretty(plan).map_err(|e| TrainError::json(&path, e))?;
         write_whole(&path, text.as_bytes())?;
     }
-    let tensors = match Checkpoint::find(run)? {
-        Some(checkpoint) => checkpoint.read(&checkpoint.weights())?,
-        None => model.tensors.clone(),
-    };
+    let mut tensors = model.tensors.clone();
+    if let Some(checkpoint) = Checkpoint::find(run)? {
+        tensors.extend(checkpoint.read(&checkpoint.weights())?);
+    }
     build(model, tensors, plan)
 }
 
@@ -180,6 +180,8 @@ fn walk(
         evaluate_every: (total / EVALUATIONS).max(1),
         log_every: 1,
         select,
+        patience: plan.patience,
+        kept: Kept::Trained,
     };
     let mut optimiser: Box<dyn Optimiser> = if plan.layer_decay < 1.0 {
         let (decay, deepest) = (plan.layer_decay, blocks(model.config));
@@ -217,12 +219,14 @@ fn finish(
                 reason: "the run left no weights".into(),
             })?,
     };
-    let tensors = candle_core::safetensors::load(&path, &Device::Cpu).map_err(|e| {
+    let trained = candle_core::safetensors::load(&path, &Device::Cpu).map_err(|e| {
         TrainError::Checkpoint {
             path: path.clone(),
             reason: e.to_string(),
         }
     })?;
+    let mut tensors = model.tensors.clone();
+    tensors.extend(trained);
     Ok(Tuned {
         ending: outcome.ending,
         steps: outcome.steps,
