@@ -1,8 +1,9 @@
-//! Affine maps, plain or with a low-rank adapter.
+//! Affine maps, plain or adapted.
 
 use candle_core::Tensor;
 
-use crate::{Init, NnError, Result, Weights, kernels};
+use crate::adapter::{self, Adapter};
+use crate::{Init, Result, Weights};
 
 /// Whether a layer adds a bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,22 +14,15 @@ pub enum Bias {
     No,
 }
 
-/// `y = x Wᵀ + b`, optionally with a low-rank adapter: `y = x Wᵀ + b + (alpha / rank) · x Aᵀ Bᵀ`.
+/// `y = x Wᵀ + b`, with a low-rank update or a learned scale where the store's [`crate::Adaptation`] says so.
 ///
 /// Frozen tensors get no gradient, and none is computed for them.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
-    lora: Option<Lora>,
-}
-
-/// A low-rank adapter. Source: Hu et al. 2021, eq. 3.
-#[derive(Debug, Clone)]
-struct Lora {
-    a: Tensor,
-    b: Tensor,
-    scale: f64,
+    adapter: Option<Adapter>,
+    unmerged: Option<Box<Linear>>,
 }
 
 impl Linear {
@@ -42,7 +36,7 @@ impl Linear {
             Bias::Yes => Some(weights.get(outputs, "bias", init)?),
             Bias::No => None,
         };
-        Ok(Self::from_tensors(weight, bias))
+        Self::from_tensors(weight, bias).adapted(weights)
     }
 
     /// A layer from tensors: `weight` `[out, in]`, `bias` `[out]`.
@@ -50,8 +44,15 @@ impl Linear {
         Self {
             weight,
             bias,
-            lora: None,
+            adapter: None,
+            unmerged: None,
         }
+    }
+
+    /// The layer with the part that the adaptation of `weights` has for its key.
+    pub(crate) fn adapted(mut self, weights: &Weights) -> Result<Self> {
+        self.adapter = Adapter::of(weights, self.weight.dims())?;
+        Ok(self)
     }
 
     /// Adds a low-rank adapter with keys `lora_A.weight` `[rank, in]` and `lora_B.weight` `[out, rank]` below `weights`.
@@ -59,29 +60,29 @@ impl Linear {
     /// A is drawn Kaiming uniform and B is zero where the store does not have them, so the layer starts unchanged.
     /// Errors if `rank` is 0, or as [`Weights::get_or_init`].
     pub fn with_lora(mut self, rank: usize, alpha: f64, weights: &Weights) -> Result<Self> {
-        if rank == 0 {
-            return Err(NnError::argument("low-rank adapter", "rank is at least 1"));
-        }
-        let (outputs, inputs) = self.weight.dims2()?;
-        let init = Init::KaimingUniform { fan_in: inputs };
-        self.lora = Some(Lora {
-            a: weights.get_or_init((rank, inputs), "lora_A.weight", init)?,
-            b: weights.get_or_init((outputs, rank), "lora_B.weight", Init::Zeros)?,
-            scale: alpha / rank as f64,
-        });
+        let lora = Adapter::lora(weights, self.weight.dims(), rank, alpha)?;
+        self.adapter = Some(Adapter::Lora(lora));
         Ok(self)
     }
 
-    /// The same function as a plain layer: the adapter is added into a frozen copy of the weight.
+    /// The same function as a plain layer: the adapter is worked into a frozen copy of the weight.
     pub fn merge(&self) -> Result<Self> {
-        let Some(lora) = &self.lora else {
+        let Some(adapter) = &self.adapter else {
             return Ok(self.clone());
         };
-        let delta = (lora.b.detach().matmul(&lora.a.detach())? * lora.scale)?; // [out, in]
-        Ok(Self::from_tensors(
-            (self.weight.detach() + delta)?,
-            self.bias.as_ref().map(Tensor::detach),
-        ))
+        let (weight, bias) = adapter::merged(&self.weight, self.bias.as_ref(), adapter)?;
+        Ok(Self {
+            unmerged: Some(Box::new(self.clone())),
+            ..Self::from_tensors(weight, bias)
+        })
+    }
+
+    /// The layer before [`Linear::merge`], bit for bit.
+    pub fn unmerge(&self) -> Self {
+        match &self.unmerged {
+            Some(before) => (**before).clone(),
+            None => self.clone(),
+        }
     }
 
     /// Applies the map to the last axis.
@@ -91,15 +92,7 @@ impl Linear {
     ///
     /// Errors if the last axis is not `in` long.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = kernels::linear(x, &self.weight, self.bias.as_ref())?;
-        match &self.lora {
-            None => Ok(y),
-            Some(lora) => {
-                let low = kernels::linear(x, &lora.a, None)?; // [.., rank]
-                let delta = kernels::linear(&low, &lora.b, None)?; // [.., out]
-                Ok((y + (delta * lora.scale)?)?)
-            }
-        }
+        adapter::linear(x, &self.weight, self.bias.as_ref(), self.adapter.as_ref())
     }
 
     /// The weight without adapter, `[out, in]`.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use candle_core::{DType, Device, Shape, Tensor, Var};
 
-use crate::{Init, NnError, Result};
+use crate::{Adaptation, Init, NnError, Result};
 
 /// A store of named tensors, seen through a prefix; clones and prefixed views share the same tensors.
 ///
@@ -41,6 +41,7 @@ struct State {
     loaded: HashMap<String, Tensor>,
     entries: BTreeMap<String, Entry>,
     trainable: Option<Filter>,
+    adaptation: Option<Arc<Adaptation>>,
 }
 
 /// A tensor that a layer has asked for.
@@ -233,7 +234,13 @@ impl Weights {
                 self.check(key, shape, tensor.shape())?;
                 Ok(tensor.clone())
             }
-            (None, Kind::Fresh) => init.draw(shape, self.store.seed, key, &self.store.device),
+            (None, Kind::Fresh) => {
+                let seed = match &state.adaptation {
+                    Some(adaptation) if Adaptation::owns(key) => adaptation.seed,
+                    _ => self.store.seed,
+                };
+                init.draw(shape, seed, key, &self.store.device)
+            }
             (None, Kind::Loaded) => Err(NnError::MissingTensor {
                 key: key.to_string(),
                 wanted: shape.clone(),
@@ -311,6 +318,29 @@ impl Weights {
         }
         state.trainable = Some(Box::new(filter));
         Ok(())
+    }
+
+    /// Gives layers that are built from now on the parts of an adaptation; call it before a model is built.
+    ///
+    /// The parts' tensors are taken from the store where it has them, else drawn so that the model starts unchanged (a prefix:
+    /// nearly so).
+    /// Errors with [`NnError::Conflict`] if a layer already took a tensor.
+    pub fn adapt(&self, adaptation: Adaptation) -> Result<Arc<Adaptation>> {
+        let mut state = self.state();
+        if let Some(key) = state.entries.keys().next() {
+            return Err(NnError::Conflict {
+                key: key.clone(),
+                reason: "was handed out before the model was adapted",
+            });
+        }
+        let adaptation = Arc::new(adaptation);
+        state.adaptation = Some(adaptation.clone());
+        Ok(adaptation)
+    }
+
+    /// What layers are adapted with.
+    pub(crate) fn adaptation(&self) -> Option<Arc<Adaptation>> {
+        self.state().adaptation.clone()
     }
 
     /// The trainable variables below this view that layers have asked for, by full key, sorted.

@@ -131,7 +131,10 @@ impl Projection {
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::OutIn(linear) => Ok(linear.forward(x)?),
-            Self::InOut(weight) => Ok(x.matmul(weight)?),
+            // A plain product would compute a gradient of a frozen weight too.
+            Self::InOut(weight) => {
+                Ok(Linear::from_tensors(weight.t()?.contiguous()?, None).forward(x)?)
+            }
         }
     }
 }

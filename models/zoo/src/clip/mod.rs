@@ -90,6 +90,23 @@ impl Clip {
         self.text.forward(ids)
     }
 
+    /// Encodes texts with learned vectors in place of their first words, as prompt learning does.
+    ///
+    /// - `ids`: as [`encode_text`](Self::encode_text), with any ids that are no end at positions 1 to m
+    /// - `context`: `[m, width]` of the text tower
+    /// - returns `[batch, embed_dim]`, not normalised
+    ///
+    /// Errors if a text ends within its first m + 1 positions.
+    /// Source: Zhou et al. 2022 (CoOp), eq. 2.
+    pub fn encode_text_with_context(&self, ids: &Tensor, context: &Tensor) -> Result<Tensor> {
+        self.text.forward_with_context(ids, context)
+    }
+
+    /// The vectors of tokens as they enter the text tower, before positions, `[batch, n, width]`.
+    pub fn token_vectors(&self, ids: &Tensor) -> Result<Tensor> {
+        self.text.token_vectors(ids)
+    }
+
     /// Embeds images: as [`encode_image`](Self::encode_image), scaled to unit length.
     pub fn embed_images(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
         Ok(ops::l2_normalise(&self.encode_image(pixels, mode)?)?)

@@ -18,6 +18,7 @@ pub fn provenance(pack: &Pack, picture: &Picture, begun: Instant, now: Timestamp
         app_version: APP_VERSION.to_owned(),
         pack_name: manifest.name.clone(),
         pack_hash: pack.hash().to_owned(),
+        adapter: None,
         pixel_hash: picture.pixel_hash.clone(),
         frame: picture.frame,
         preprocessing: format!(
