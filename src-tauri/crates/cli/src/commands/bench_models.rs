@@ -130,27 +130,27 @@ impl BenchModels {
         let vit = vit_b32()?;
         match case {
             "img" => {
-                let weights = self.clip_weights()?;
+                let weights = self.clip_weights(false)?;
                 let tower = ImageEncoder::load(&weights, &vit).map_err(zoo)?;
                 drop(weights);
                 let x = inputs.images(batch).map_err(failed)?;
                 Ok(Box::new(move || Ok(tower.encode(&x, Mode::Eval)?)))
             }
             "text" => {
-                let weights = self.clip_weights()?;
+                let weights = self.clip_weights(false)?;
                 let tower = TextEncoder::load(&weights, &vit).map_err(zoo)?;
                 drop(weights);
                 let ids = inputs.ids(batch).map_err(failed)?;
                 Ok(Box::new(move || Ok(tower.encode(&ids)?)))
             }
             "rn50" => {
-                let weights = Weights::fresh(0, &Device::Cpu);
+                let weights = Weights::fresh(0, &Device::Cpu).packed();
                 let tower = ImageEncoder::load(&weights, &rn50(&vit)).map_err(zoo)?;
                 let x = inputs.images(batch).map_err(failed)?;
                 Ok(Box::new(move || Ok(tower.encode(&x, Mode::Eval)?)))
             }
             "train" => {
-                let weights = self.clip_weights()?;
+                let weights = self.clip_weights(true)?;
                 let x = inputs.images(batch).map_err(failed)?;
                 training(&weights, &vit, x).map_err(failed)
             }
@@ -161,11 +161,13 @@ impl BenchModels {
         }
     }
 
-    fn clip_weights(&self) -> Result<Weights, CommandError> {
+    fn clip_weights(&self, trains: bool) -> Result<Weights, CommandError> {
         let file = self.data.join("clip").join("model.safetensors");
-        match file.is_file() {
-            true => Weights::open(&file, &Device::Cpu).map_err(|e| failed(e.into())),
-            false => Ok(Weights::fresh(0, &Device::Cpu)),
+        match (file.is_file(), trains) {
+            (true, true) => Weights::open(&file, &Device::Cpu).map_err(|e| failed(e.into())),
+            (true, false) => Weights::stream(&file, &Device::Cpu).map_err(|e| failed(e.into())),
+            (false, true) => Ok(Weights::fresh(0, &Device::Cpu)),
+            (false, false) => Ok(Weights::fresh(0, &Device::Cpu).packed()),
         }
     }
 }
