@@ -1,8 +1,8 @@
 //! Products with a matrix that was laid out once for the registers that will read it.
 //!
 //! The rows of a weight matrix `[outputs, inputs]` stand side by side in panels as wide as a tile: `[inputs, width]`
-//! each, the last one filled up with zeros. A tile of the product then reads one panel from front to back and
-//! broadcasts a few rows of `x`, which need no packing.
+//! each, the last one filled up with zeros. Rows of `x` are interleaved a tile at a time, `[inputs, tile rows]`, so that
+//! a tile of the product reads both from front to back: a vector of the panel, a broadcast number of `x`.
 
 use std::ops::Range;
 
@@ -12,9 +12,9 @@ use super::vector::Vector;
 use super::{Isa, Matrix, isa};
 
 /// Inputs that are multiplied before the next panel is taken: so many of a panel's rows stay in the second-level cache.
-const DEPTH: usize = 1024;
+const DEPTH: usize = 384;
 /// Floats of `x` that a task goes through again and again.
-const BLOCK: usize = 128 * 1024;
+const BLOCK: usize = 96 * 1024;
 /// Multiplications below which one thread is quicker than two.
 const SMALL: usize = 128 * 1024;
 
@@ -245,58 +245,25 @@ impl Job<'_> {
         unsafe { self.run::<std::arch::x86_64::__m256, 3>(task, finish) }
     }
 
+    /// Some of the inputs after the other: interleaves the rows of `x`, and takes them through every panel.
     #[inline(always)]
     unsafe fn run<V: Vector, const N: usize>(&self, task: &Task, finish: &Finish<'_>) {
-        let &Panels {
-            inputs,
-            outputs,
-            width,
-            ..
-        } = self.panels;
+        let inputs = self.panels.inputs;
         let (_, most) = tile();
         let chunks = inputs.div_ceil(DEPTH).max(1);
         let depth = inputs.div_ceil(chunks).max(1);
+        let mut block = vec![0.0; task.rows.len() * depth];
         let mut begin = 0;
         loop {
             let end = (begin + depth).min(inputs);
+            for (tile, rows) in tiles(&task.rows, most) {
+                let block = &mut block[tile * (end - begin)..];
+                unsafe { self.interleave(rows, begin..end, block) };
+            }
             for p in task.panels.clone() {
-                let column = p * width;
-                let columns = width.min(outputs - column);
-                let panel = self.data.wrapping_add((p * inputs + begin) * width);
-                let mut row = task.rows.start;
-                while row < task.rows.end {
-                    let rows = most.min(task.rows.end - row);
-                    let part = Part {
-                        x: self.x.wrapping_add(row * inputs + begin),
-                        x_row: inputs,
-                        panel,
-                        depth: end - begin,
-                        out: self.out.wrapping_add(row * outputs + column),
-                        out_row: outputs,
-                        columns,
-                        add: begin > 0,
-                    };
-                    unsafe {
-                        match rows {
-                            8 => part.tile::<V, 8, N>(),
-                            7 => part.tile::<V, 7, N>(),
-                            6 => part.tile::<V, 6, N>(),
-                            5 => part.tile::<V, 5, N>(),
-                            4 => part.tile::<V, 4, N>(),
-                            3 => part.tile::<V, 3, N>(),
-                            2 => part.tile::<V, 2, N>(),
-                            _ => part.tile::<V, 1, N>(),
-                        }
-                        if end == inputs {
-                            for i in 0..rows {
-                                let start = (row + i) * outputs + column;
-                                let y =
-                                    std::slice::from_raw_parts_mut(self.out.add(start), columns);
-                                finish.apply(y, start, column);
-                            }
-                        }
-                    }
-                    row += rows;
+                for (tile, rows) in tiles(&task.rows, most) {
+                    let x = &block[tile * (end - begin)..];
+                    unsafe { self.tile::<V, N>(p, rows, begin..end, x, finish) };
                 }
             }
             if end == inputs {
@@ -305,12 +272,83 @@ impl Job<'_> {
             begin = end;
         }
     }
+
+    /// Writes rows of `x` as `[inputs, rows]`.
+    #[inline(always)]
+    unsafe fn interleave(&self, rows: Range<usize>, inputs: Range<usize>, block: &mut [f32]) {
+        let count = rows.len();
+        for (i, row) in rows.enumerate() {
+            let start = row * self.panels.inputs + inputs.start;
+            let x = unsafe { std::slice::from_raw_parts(self.x.add(start), inputs.len()) };
+            for (block, &x) in block.chunks_exact_mut(count).zip(x) {
+                block[i] = x;
+            }
+        }
+    }
+
+    /// Some rows with one panel, over some of the inputs.
+    #[inline(always)]
+    unsafe fn tile<V: Vector, const N: usize>(
+        &self,
+        p: usize,
+        rows: Range<usize>,
+        range: Range<usize>,
+        x: &[f32],
+        finish: &Finish<'_>,
+    ) {
+        let &Panels {
+            inputs,
+            outputs,
+            width,
+            ..
+        } = self.panels;
+        let column = p * width;
+        let columns = width.min(outputs - column);
+        let part = Part {
+            x: x.as_ptr(),
+            panel: self.data.wrapping_add((p * inputs + range.start) * width),
+            depth: range.len(),
+            out: self.out.wrapping_add(rows.start * outputs + column),
+            out_row: outputs,
+            columns,
+            add: range.start > 0,
+        };
+        unsafe {
+            match rows.len() {
+                8 => part.tile::<V, 8, N>(),
+                7 => part.tile::<V, 7, N>(),
+                6 => part.tile::<V, 6, N>(),
+                5 => part.tile::<V, 5, N>(),
+                4 => part.tile::<V, 4, N>(),
+                3 => part.tile::<V, 3, N>(),
+                2 => part.tile::<V, 2, N>(),
+                _ => part.tile::<V, 1, N>(),
+            }
+            if range.end == inputs {
+                for row in rows {
+                    let start = row * outputs + column;
+                    let y = std::slice::from_raw_parts_mut(self.out.add(start), columns);
+                    finish.apply(y, start, column);
+                }
+            }
+        }
+    }
 }
 
-/// One tile: some rows of `x` with one panel, over some of the inputs.
+/// Rows in tiles of at most `most`, each with the number of rows before it.
+#[inline(always)]
+fn tiles(rows: &Range<usize>, most: usize) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
+    let (start, end) = (rows.start, rows.end);
+    (start..end)
+        .step_by(most)
+        .map(move |row| (row - start, row..(row + most).min(end)))
+}
+
+/// One tile.
 struct Part {
+    /// `[depth, rows]`
     x: *const f32,
-    x_row: usize,
+    /// `[depth, width]`
     panel: *const f32,
     depth: usize,
     out: *mut f32,
@@ -337,19 +375,20 @@ impl Part {
                     }
                 }
             }
-            let mut panel = self.panel;
-            for k in 0..self.depth {
+            let (mut panel, mut x) = (self.panel, self.x);
+            for _ in 0..self.depth {
                 let mut w = [V::zero(); N];
                 for j in 0..N {
                     w[j] = V::load(panel.wrapping_add(j * V::LANES));
                 }
                 for i in 0..M {
-                    let x = V::splat(*self.x.add(i * self.x_row + k));
+                    let x = V::splat(*x.add(i));
                     for j in 0..N {
                         acc[i][j] = acc[i][j].add_product(x, w[j]);
                     }
                 }
                 panel = panel.wrapping_add(N * V::LANES);
+                x = x.wrapping_add(M);
             }
             for i in 0..M {
                 for j in 0..N {
