@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::connection::{Place, Sql, StoreOptions, connect, sql_error};
-use super::{DATABASE, KEY, SqliteStore, open_key, schema};
+use super::{DATABASE, INDEXES, KEY, SqliteStore, open_key, schema};
 use crate::error::{LibraryError, Result};
 
 /// Problems that are listed; further ones are only counted.
@@ -108,6 +108,14 @@ impl SqliteStore {
             true => Some(set_aside(dir, &path)?),
             false => None,
         };
+        // Row numbers begin again where the backup ended: an index of what came after it would fit by accident.
+        let indexes = dir.join(INDEXES);
+        match fs::remove_dir_all(&indexes) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(LibraryError::io(&indexes)(e));
+            }
+            _ => {}
+        }
         staged
             .persist(&path)
             .map_err(|e| LibraryError::io(&path)(e.error))?;
