@@ -21,6 +21,7 @@ pub mod vectors;
 pub use case::{Case, ImageFile, NewCase};
 pub use db::{AuditEntry, Restored, SqliteStore, StoreOptions, Verified};
 pub use error::{LibraryError, Result};
+pub use files::{file_digest, unhex};
 pub use library::{Exclude, Hit, Library};
 pub use records::{
     CaseRecord, CaseSummary, Count, Coverage, Embedded, EmbeddingKind, Facts, Filter,
