@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lucency_study::ImageFile;
+use lucency_study::{ImageFile, OpenOptions};
 
 use crate::error::Result;
 use crate::picture::Picture;
@@ -15,4 +15,11 @@ pub fn picture_of_file(path: &Path) -> Result<Picture> {
     let frame = file.number_of_frames() / 2;
     let decoded = file.frame(frame)?;
     Picture::from_frame(&decoded, frame + 1, "", "")
+}
+
+/// The department's identifier of the patient that a file states; none if it states none or cannot be read.
+pub fn patient_of_file(path: &Path) -> Option<String> {
+    let paths = [path.to_path_buf()];
+    let opened = lucency_study::open(&paths, &OpenOptions::default(), &|| false, &mut |_| {});
+    opened.studies.into_iter().next()?.patient.id
 }

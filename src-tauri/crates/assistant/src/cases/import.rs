@@ -28,6 +28,15 @@ pub fn formats() -> Vec<ImportFormat> {
     Format::ALL.iter().map(format).collect()
 }
 
+/// What an import would do; nothing is written.
+///
+/// - `storage`: the library that it would go into; none if there is none yet
+///
+/// Errors if files cannot be read.
+pub fn preview(storage: Option<&dyn Storage>, plan: &ImportPlan) -> Result<ImportPreview> {
+    Ok(previewed(import::preview(storage, plan, ROWS)?))
+}
+
 impl CaseLibrary {
     /// What an import would do; nothing is written, and no library is made.
     ///
@@ -36,7 +45,7 @@ impl CaseLibrary {
         let plan = plan(request)?;
         let store = self.store()?;
         let storage = store.as_deref().map(|store| store as &dyn Storage);
-        Ok(previewed(import::preview(storage, &plan, ROWS)?))
+        preview(storage, &plan)
     }
 
     /// Imports. Stopped, it is paused: the same request goes on where it was.

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lucency_library::{SqliteStore, Storage as _};
 
-pub use images::picture_of_file;
-pub use import::formats;
+pub use images::{patient_of_file, picture_of_file};
+pub use import::{formats, preview};
 pub use query::CaseQuery;
 pub use search::Seen;
 

@@ -10,7 +10,8 @@ use lucency_library::search::Piece;
 use lucency_library::vectors::Effort;
 use lucency_library::vectors::fusion::{Explained, Place, Ranked, SamePatient, fuse};
 use lucency_library::{
-    CaseRecord, EmbeddingKind, Filter, Page, Space, SqliteStore, Storage as _, file_digest, unhex,
+    CaseRecord, EmbeddingKind, Filter, LibraryError, Page, Space, SqliteStore, Storage as _,
+    file_digest, unhex,
 };
 use lucency_nn::{Interrupt, Progress};
 
@@ -19,7 +20,7 @@ use super::ranking::{Found, Searching};
 use super::{CaseLibrary, describe, import};
 use crate::assistant::Assistant;
 use crate::dto::{ExcerptPiece, LibraryHit, LibraryHits, LibraryStatus, RankDto, SearchBy};
-use crate::error::{AssistantError, Result};
+use crate::error::Result;
 use crate::picture::Picture;
 use crate::provenance::{provenance, text_provenance};
 
@@ -72,7 +73,7 @@ impl CaseLibrary {
     ///
     /// - `assistant`: needed unless `query.by` is [`SearchBy::Words`]
     ///
-    /// Errors if there is no library or nothing to look for, or with [`AssistantError::Stopped`].
+    /// Errors if there is no library or nothing to look for, or with [`AssistantError::Stopped`](crate::AssistantError::Stopped).
     pub fn search(
         &self,
         assistant: Option<&Assistant>,
@@ -84,10 +85,11 @@ impl CaseLibrary {
         let begun = Instant::now();
         let store = self.existing()?;
         if query.text.trim().is_empty() {
-            return Err(AssistantError::Data(
+            return Err(LibraryError::Request(
                 "there is nothing to look for; write words of a report, such as: pleural effusion"
                     .into(),
-            ));
+            )
+            .into());
         }
         let searching = self.searching(&store, query, &|_| false, 0, stop);
         let mut found = Found::default();
@@ -111,7 +113,7 @@ impl CaseLibrary {
     /// The library's copy of the image is no hit, nor is any other image of its case. Cases of the same patient are left
     /// out, or marked if they are wanted.
     ///
-    /// Errors if there is no library, or with [`AssistantError::Stopped`].
+    /// Errors if there is no library, or with [`AssistantError::Stopped`](crate::AssistantError::Stopped).
     pub fn similar(
         &self,
         assistant: &Assistant,
@@ -193,7 +195,7 @@ fn by_text(
         return Ok(rankings);
     }
     let assistant = assistant.ok_or_else(|| {
-        AssistantError::Data("searching by meaning needs a model pack; search by words".into())
+        LibraryError::Request("searching by meaning needs a model pack; search by words".into())
     })?;
     let embedded = assistant.embed_reports(std::slice::from_ref(&query.text))?;
     let vector = embedded.into_iter().next().unwrap_or_default(); // [dim]
@@ -281,7 +283,7 @@ fn hits(
         match store.get(found.id(explained.id)) {
             Ok(case) => hits.push(hit(&case, &explained, found)),
             // It was deleted since it was found.
-            Err(lucency_library::LibraryError::NoCase { .. }) => {}
+            Err(LibraryError::NoCase { .. }) => {}
             Err(other) => return Err(other.into()),
         }
     }

@@ -108,13 +108,7 @@ impl SqliteStore {
             false => None,
         };
         // Row numbers begin again where the backup ended: an index of what came after it would fit by accident.
-        let indexes = dir.join(INDEXES);
-        match fs::remove_dir_all(&indexes) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(LibraryError::io(&indexes)(e));
-            }
-            _ => {}
-        }
+        remove_indexes(&dir.join(INDEXES))?;
         staged
             .persist(&path)
             .map_err(|e| LibraryError::io(&path)(e.error))?;
@@ -199,6 +193,14 @@ fn check_images(connection: &Connection, report: &mut Report, stop: &dyn Fn() ->
         read += 1;
     }
     Ok(read)
+}
+
+/// Removes the vector indexes: they are made of the database again.
+pub(super) fn remove_indexes(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(LibraryError::io(folder)(e)),
+        _ => Ok(()),
+    }
 }
 
 /// Copies an open database to a file, through a temporary one beside it.

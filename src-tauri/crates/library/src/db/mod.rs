@@ -158,9 +158,13 @@ impl Storage for SqliteStore {
     }
 
     fn delete(&self, ids: &[String]) -> Result<u64> {
-        let deleted = self.change(|transaction| cases::delete(transaction, ids))?;
+        let (deleted, had_embeddings) =
+            self.change(|transaction| cases::delete(transaction, ids))?;
         // What the log of changes still holds goes too; a reader elsewhere can delay this until the next checkpoint.
         self.truncate_log()?;
+        if had_embeddings {
+            maintain::remove_indexes(&self.indexes())?;
+        }
         Ok(deleted)
     }
 

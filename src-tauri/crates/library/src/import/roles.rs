@@ -80,6 +80,8 @@ const NAMES: &[(Role, &[&str])] = &[
             "studyid",
             "accession",
             "accessionnumber",
+            "case",
+            "study",
             "uid",
             "key",
         ],
