@@ -4,6 +4,7 @@ pub mod assist;
 pub mod batch;
 pub mod bench;
 mod bench_library;
+mod bench_store;
 mod bench_vqa;
 pub mod demo;
 pub mod demo_assets;
