@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use lucency_assistant::assets;
+use lucency_assistant::cases::CaseLibrary;
 use lucency_assistant::dto::AppInfo;
 use lucency_assistant::{Assistant, AssistantError, Interrupt, Options, Picture, Progress};
 
@@ -30,6 +31,8 @@ pub struct AppState {
     pub startup: Startup,
     /// The models.
     pub models: Loading,
+    /// The department's cases.
+    pub library: CaseLibrary,
 }
 
 impl AppState {
@@ -40,6 +43,7 @@ impl AppState {
             studies: Studies::default(),
             startup: Startup::new(arguments),
             models: Loading::default(),
+            library: CaseLibrary::at(&options.home),
             options,
         }
     }

@@ -97,6 +97,11 @@ impl Assistant {
         })
     }
 
+    /// Where things are.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The pack in use.
     pub fn pack(&self) -> &Pack {
         &self.pack
@@ -217,11 +222,6 @@ impl Assistant {
                 embedding,
             })
         })
-    }
-
-    fn pixels(&self, picture: &Picture) -> Result<Tensor> {
-        let preprocess = &self.pack.manifest().preprocessing;
-        Ok(preprocess.batch(&[&picture.image], &Device::Cpu)?)
     }
 
     pub(crate) fn cached_labels(

@@ -12,6 +12,9 @@ use crate::error::{AssistantError, Result};
 use crate::picture::{self, Picture};
 use crate::provenance::provenance;
 
+/// Images that go through the image tower at a time.
+const BATCH: usize = 16;
+
 impl Assistant {
     /// Finds the `k` nearest cases by cosine of the image embeddings; the same image is not its own neighbour.
     ///
@@ -62,14 +65,20 @@ impl Assistant {
         }
         let total = library.len() as u64;
         let mut rows = Vec::with_capacity(library.len());
-        for (done, case) in library.cases().iter().enumerate() {
+        for some in library.cases().chunks(BATCH) {
             if stop.is_stopped() {
                 return Err(AssistantError::Stopped);
             }
-            report(Progress::new("embedding the library", done as u64, total));
-            let bytes = library.image_bytes(&case.id)?;
-            let picture = picture::from_encoded(&bytes)?;
-            rows.push(self.image_embedding(&picture)?.to_vec1::<f32>()?);
+            let done = rows.len() as u64;
+            report(Progress::new("embedding the library", done, total));
+            let pixels = some
+                .iter()
+                .map(|case| {
+                    let bytes = library.image_bytes(&case.id)?;
+                    self.pixels(&picture::from_encoded(&bytes)?)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            rows.extend(self.embed_pixels(&pixels)?);
         }
         library.store_embeddings(self.pack().hash(), &rows)?;
         Ok(())

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod bench;
 mod bench_library;
 mod bench_models;
+mod bench_store;
 mod bench_vqa;
 pub mod demo;
 pub mod demo_assets;
