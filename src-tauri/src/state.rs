@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use lucency_assistant::assets;
 use lucency_assistant::dto::AppInfo;
+use lucency_assistant::finetune::Courtesy;
 use lucency_assistant::{Assistant, AssistantError, Interrupt, Options, Picture, Progress};
 
 use crate::arguments::Arguments;
@@ -14,6 +15,7 @@ use crate::error::{Reply, cancelled, of_assistant};
 use crate::jobs::Jobs;
 use crate::loading::Loading;
 use crate::studies::Studies;
+use crate::training::Training;
 
 /// The permanent notice of the window.
 const NOTICE: &str = "Research use only. Not a medical device.";
@@ -30,6 +32,10 @@ pub struct AppState {
     pub startup: Startup,
     /// The models.
     pub models: Loading,
+    /// The run of fine-tuning that is worked on.
+    pub training: Training,
+    /// When that run has to rest.
+    pub courtesy: Courtesy,
 }
 
 impl AppState {
@@ -40,6 +46,8 @@ impl AppState {
             studies: Studies::default(),
             startup: Startup::new(arguments),
             models: Loading::default(),
+            training: Training::default(),
+            courtesy: Courtesy::on_mains_only(),
             options,
         }
     }
