@@ -177,10 +177,20 @@ fn templates_of<'t>(towers: &Towers, templates: &'t [String], plain: &'t [String
 }
 
 /// One direction a class, `[classes, d]`: the mean over templates at unit length; a finding's is presence minus absence.
-pub(super) fn directions(towers: &Towers, task: &Task<'_>) -> Result<Tensor> {
-    let plain = [String::from("{}.")];
-    let templates = templates_of(towers, task.templates, &plain);
+fn directions(towers: &Towers, task: &Task<'_>) -> Result<Tensor> {
     let exclusive = matches!(task.labels, Labels::Classes { .. });
+    directions_of(towers, task.names, task.templates, exclusive)
+}
+
+/// As [`directions`], of names.
+pub(super) fn directions_of(
+    towers: &Towers,
+    names: &[String],
+    templates: &[String],
+    exclusive: bool,
+) -> Result<Tensor> {
+    let plain = [String::from("{}.")];
+    let templates = templates_of(towers, templates, &plain);
     let of = |words: Vec<String>| -> Result<Tensor> {
         let mut sum: Option<Tensor> = None;
         for template in templates {
@@ -194,11 +204,11 @@ pub(super) fn directions(towers: &Towers, task: &Task<'_>) -> Result<Tensor> {
         let sum = sum.ok_or_else(|| TrainError::Plan("no prompt".into()))?;
         Ok(ops::l2_normalise(&sum)?)
     };
-    let present = of(task.names.to_vec())?;
+    let present = of(names.to_vec())?;
     if exclusive {
         return Ok(present);
     }
-    let absent = of(task.names.iter().map(|n| format!("no {n}")).collect())?;
+    let absent = of(names.iter().map(|n| format!("no {n}")).collect())?;
     Ok((present - absent)?)
 }
 

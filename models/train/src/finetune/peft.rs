@@ -8,6 +8,7 @@ use lucency_nn::{Adaptation, AdapterKind, save_tensors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::towers::CONTEXT;
 use crate::{Result, TrainError};
 
 /// The tensors' file.
@@ -16,6 +17,7 @@ pub const TENSORS: &str = "adapter_model.safetensors";
 pub const CONFIG: &str = "adapter_config.json";
 
 const PREFIX: &str = "base_model.model.";
+const PROMPT: &str = "prompt_embeddings";
 
 /// A key as PEFT writes it.
 ///
@@ -63,6 +65,23 @@ pub fn save(
     crate::best::write_whole(&path, text.as_bytes())
 }
 
+/// Writes learned context vectors as PEFT's prompt tuning: `prompt_embeddings` `[tokens, width]`.
+pub fn save_prompt(folder: &Path, trained: &BTreeMap<String, Tensor>) -> Result<()> {
+    let Some(context) = trained.get(CONTEXT) else {
+        return Err(TrainError::Plan("there are no context vectors".into()));
+    };
+    let (tokens, width) = context.dims2()?;
+    let tensors = BTreeMap::from([(PROMPT.to_string(), context.clone())]);
+    save_tensors(&tensors, &folder.join(TENSORS), DType::F32)?;
+    let config = json!({
+        "peft_type": "PROMPT_TUNING", "num_virtual_tokens": tokens, "token_dim": width, "num_transformer_submodules": 1,
+        "inference_mode": true, "base_model_name_or_path": null, "task_type": null, "prompt_tuning_init": "TEXT",
+    });
+    let path = folder.join(CONFIG);
+    let text = serde_json::to_string_pretty(&config).map_err(|e| TrainError::json(&path, e))?;
+    crate::best::write_whole(&path, text.as_bytes())
+}
+
 /// Reads an adapter's tensors by the model's keys.
 ///
 /// Errors if a file is missing or cut short, or a prefix does not say where it belongs.
@@ -76,6 +95,10 @@ pub fn load(folder: &Path) -> Result<HashMap<String, Tensor>> {
     let mut out = HashMap::new();
     let mut towers: Option<BTreeMap<String, Tower>> = None;
     for (key, tensor) in tensors {
+        if key == PROMPT {
+            out.insert(CONTEXT.to_string(), tensor);
+            continue;
+        }
         let Some(blocks) = key.strip_suffix(".prompt_embeddings") else {
             out.insert(from_peft(&key), tensor);
             continue;

@@ -12,7 +12,7 @@ pub mod demo_assets;
 pub mod eval;
 mod eval_retrieval;
 mod eval_vqa;
-mod finetune;
+pub mod finetune;
 pub mod library;
 pub mod packs;
 mod packs_compose;
