@@ -43,14 +43,16 @@ export function reasons({ by_words, by_image, by_report }: LibraryHit): Reason[]
   return [
     ...reason(by_image, 'image', 'Cosine similarity of the images'),
     ...reason(by_words, 'words', 'Agreement of the words (BM25)'),
-    ...reason(by_report, 'meaning of the report', 'Cosine similarity with the report'),
+    ...reason(by_report, 'the report’s meaning', 'Cosine similarity with the report'),
   ]
 }
 
-/** How much of the library can be searched by image and meaning. */
-export function stockText(status: LibraryStatus): string {
-  const embedded = status.to_embed === 0 ? 'all embedded' : `${count(status.embedded_images)} images embedded`
-  return `${counted(status.cases, 'case', 'cases')}, ${counted(status.images, 'image', 'images')}, ${embedded}`
+/** How much there is, and how much of it searches by image and meaning do not find yet. */
+export function stockText({ cases, images, to_embed }: LibraryStatus): string {
+  const stock = `${counted(cases, 'case', 'cases')}, ${counted(images, 'image', 'images')}`
+  return to_embed === 0
+    ? stock
+    : `${stock}; ${counted(to_embed, 'image or report', 'images and reports')} not embedded yet`
 }
 
 /** The words of an excerpt that matched, in lower case. */

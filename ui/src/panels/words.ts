@@ -37,8 +37,12 @@ const SPELLINGS: Record<string, string> = {
   xr: 'XR',
 }
 
-/** A label or an answer as one writes it: with a capital at the beginning, and X-ray, CT and MRI as they are spelled. */
+/** A label with X-ray, CT and MRI as they are spelled. */
+export function spelled(text: string): string {
+  return text.replace(/_/g, ' ').replace(/[\p{L}-]+/gu, (word) => SPELLINGS[word.toLowerCase()] ?? word)
+}
+
+/** A label or an answer as one writes it alone: spelled, with a capital at the beginning. */
 export function proper(text: string): string {
-  const spelled = text.replace(/_/g, ' ').replace(/[\p{L}-]+/gu, (word) => SPELLINGS[word.toLowerCase()] ?? word)
-  return capital(spelled)
+  return capital(spelled(text))
 }

@@ -53,7 +53,8 @@ function focusSearch(app: App): void {
   app.tab = 'similar'
   if (app.library.stocked) app.library.chosen = 'department'
   setTimeout(() => {
-    const field = document.querySelector<HTMLElement>('#library-search, [data-testid="open-import"]')
+    const field =
+      document.getElementById('library-search') ?? document.querySelector<HTMLElement>('[data-testid="open-import"]')
     field?.focus()
     if (field instanceof HTMLInputElement) field.select()
   })
