@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { BackendError } from '../src/backend'
 import { MockBackend, type MockOptions } from '../src/backend/mock'
 import { mockCase } from '../src/backend/mock/library-cases'
@@ -40,9 +40,22 @@ describe('a library case beside the current study', () => {
   test('is closed with Escape, and its study with it', async () => {
     const { app, backend } = await comparing()
     actionById('stop').run(app)
-    expect([app.comparison.open, app.studies.compared, app.comparison.subject]).toEqual([false, null, null])
+    expect([app.comparison.open, app.studies.compared, app.comparison.subject]).toEqual([false, [], null])
     expect(backend.calls).toContain(`closeStudy study-${CASE}`)
     expect(app.pane.frame?.key).toBe('chest-pa:0')
+  })
+
+  test('may consist of several files', async () => {
+    const { app, backend } = await opened('chest-pa')
+    const one = await backend.libraryOpen('job', CASE, () => undefined)
+    const [study] = one.studies
+    const studies = study!.series.map((series) => ({ ...study!, id: `study-${series.id}`, series: [series] }))
+    vi.spyOn(backend, 'libraryOpen').mockResolvedValue({ ...one, studies })
+    await app.comparison.openCase(subject(0))
+    app.comparison.pane.stepSeries(1)
+    expect(app.comparison.pane.study?.id).toBe(studies[1]!.id)
+    app.comparison.close()
+    expect(backend.calls.slice(-2)).toEqual(studies.map(({ id }) => `closeStudy ${id}`))
   })
 
   test('gives way to another one', async () => {
@@ -71,7 +84,7 @@ describe('a library case beside the current study', () => {
     await app.close('study-chest')
     expect([app.comparison.open, app.pane.seriesId]).toEqual([true, 'head-axial'])
     await app.close('study-head')
-    expect([app.comparison.open, app.studies.compared]).toEqual([false, null])
+    expect([app.comparison.open, app.studies.compared]).toEqual([false, []])
   })
 
   test('steps through its own images, the current study through its own', async () => {

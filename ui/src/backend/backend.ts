@@ -69,7 +69,7 @@ export interface Backend {
   libraryPreview(request: ImportRequest): Promise<ImportPreview>
   /** Cancelling pauses: what was taken stays, and the same request goes on where it was. */
   libraryImport(jobId: string, request: ImportRequest, onProgress: OnProgress): Promise<ImportOutcome>
-  /** Embeds what the current pack has not embedded yet. Cancelling keeps what was embedded. */
+  /** Embeds what the current pack has not embedded yet. Cancelling pauses: what was embedded stays. */
   libraryEmbed(jobId: string, onProgress: OnProgress): Promise<EmbedOutcome>
   librarySearch(jobId: string, query: LibraryQuery, onProgress: OnProgress): Promise<LibraryHits>
   librarySimilar(

@@ -1,4 +1,4 @@
-import type { Backend, CaseFacts } from '../backend'
+import type { Backend, CaseFacts, RejectedDto } from '../backend'
 import { comparable, linkedIndex, linkedView, linkedWindow, type Placed, proportionalIndex } from '../viewer/linking'
 import type { Jobs } from './jobs.svelte'
 import type { Messages } from './messages.svelte'
@@ -67,28 +67,26 @@ export class Comparison {
       this.#backend.libraryOpen(jobId, subject.caseId, onProgress),
     )
     if (outcome.kind !== 'done') return false
-    const study = outcome.value.studies.find(({ series }) => series.length > 0)
-    const refused = outcome.value.rejected[0]
-    if (wish !== this.#wish) {
-      for (const { id } of outcome.value.studies) this.#closeStudy(id)
+    const { studies, rejected } = outcome.value
+    const first = studies.flatMap(({ series }) => series)[0]
+    if (wish !== this.#wish || !first) {
+      for (const { id } of studies) this.#closeStudy(id)
+      if (wish === this.#wish) this.#tellNothing(rejected[0])
       return false
     }
-    if (!study) {
-      if (refused) this.#messages.add('error', refused.code, refused.message)
-      else this.#messages.add('warning', 'no_image', 'The case has no image to compare with.')
-      return false
-    }
-    if (this.#studies.compared?.id !== study.id) this.#closeCompared()
-    this.#studies.compared = study
+    const opened = studies.map(({ id }) => id)
+    this.#closeCompared(opened)
+    this.#studies.compared = studies
     this.subject = subject
-    this.#show(study.series[0]!.id)
+    this.#show(first.id)
     return true
   }
 
   /** Shows a series of an open study, or of the compared case, beside the current one. */
   openSeries(seriesId: string): void {
     this.#wish++
-    if (!this.#studies.compared?.series.some(({ id }) => id === seriesId)) this.#closeCompared()
+    const own = this.#studies.compared.some(({ series }) => series.some(({ id }) => id === seriesId))
+    if (!own) this.#closeCompared()
     this.#show(seriesId)
   }
 
@@ -183,13 +181,18 @@ export class Comparison {
     follower.goTo(linkedIndex(leader.index, anchor, follower.series?.frames ?? 1))
   }
 
-  #closeCompared(): void {
-    const study = this.#studies.compared
+  #tellNothing(rejected: RejectedDto | undefined): void {
+    if (rejected) this.#messages.add('error', rejected.code, `${rejected.path}: ${rejected.message}`)
+    else this.#messages.add('warning', 'no_image', 'The case has no image to compare with.')
+  }
+
+  /** Closes what is compared, but for studies that were opened again. */
+  #closeCompared(again: string[] = []): void {
+    const studies = this.#studies.compared
     this.subject = null
-    if (!study) return
-    this.#studies.compared = null
-    this.pane.forget(study.series.map(({ id }) => id))
-    this.#closeStudy(study.id)
+    this.#studies.compared = []
+    this.pane.forget(studies.flatMap(({ series }) => series.map(({ id }) => id)))
+    for (const { id } of studies) if (!again.includes(id)) this.#closeStudy(id)
   }
 
   /** A study that the user has open too stays open. */

@@ -5,8 +5,8 @@ import type { Messages } from './messages.svelte'
 export class Studies {
   /** The studies that the user opened. */
   list = $state.raw<StudyDto[]>([])
-  /** The case of the library that stands beside one of them for comparison. */
-  compared = $state.raw<StudyDto | null>(null)
+  /** What the case of the library holds that stands beside one of them: a study for each of its examinations or files. */
+  compared = $state.raw<StudyDto[]>([])
   /** Files that the last opening refused. */
   rejected = $state.raw<RejectedDto[]>([])
   readonly #messages: Messages
@@ -17,15 +17,14 @@ export class Studies {
 
   /** The study of a series. */
   of(seriesId: string | null): StudyDto | null {
-    const all = this.compared ? [...this.list, this.compared] : this.list
-    return all.find((study) => study.series.some(({ id }) => id === seriesId)) ?? null
+    return [...this.list, ...this.compared].find((study) => study.series.some(({ id }) => id === seriesId)) ?? null
   }
 
   /** The series among which one steps from a series: those of the compared case, or those of all studies of the user's. */
   beside(seriesId: string | null): SeriesDto[] {
-    const { compared } = this
-    const inCompared = compared?.series.some(({ id }) => id === seriesId) ?? false
-    return inCompared ? (compared?.series ?? []) : this.list.flatMap((study) => study.series)
+    const compared = this.compared.flatMap((study) => study.series)
+    if (compared.some(({ id }) => id === seriesId)) return compared
+    return this.list.flatMap((study) => study.series)
   }
 
   /** Adds what was opened and tells of what was not. Returns the series of studies that were open before. */
