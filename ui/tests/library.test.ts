@@ -26,7 +26,7 @@ describe('searching', () => {
     await library.search(5)
     expect(backend.calls).toContain('librarySearch words visceral')
     expect(ids(app)).toContain(mockCase(4).case_id)
-    expect(library.found?.sought).toEqual({ kind: 'text', text: 'visceral', place: '' })
+    expect(library.found?.sought).toEqual({ kind: 'text', text: 'visceral', place: '', studyId: null })
   })
 
   test('asks for nothing without words', async () => {
@@ -62,6 +62,15 @@ describe('searching', () => {
     expect(library.found?.hits.hits.some((hit) => hit.same_patient)).toBe(false)
     await library.showSamePatient(true)
     expect(library.found?.hits.hits.filter((hit) => hit.same_patient)).toHaveLength(1)
+  })
+
+  test('by an image is about its study alone', async () => {
+    const { app, library } = await stocked()
+    await library.like(5, 'Chest PA')
+    app.pane.select('head-axial')
+    expect(library.found).toBeNull()
+    app.pane.select('chest-pa')
+    expect(library.found?.hits.hits).toHaveLength(5)
   })
 
   test('stops a search when another one begins, and shows the newer one', async () => {

@@ -123,7 +123,10 @@ export const ACTIONS: Action[] = [
     label: 'Close study',
     group: 'File',
     keys: ['Ctrl+w'],
-    run: (app) => void (app.pane.study && app.close(app.pane.study.id)),
+    run: (app) => {
+      if (app.active !== app.pane) app.comparison.close()
+      else if (app.pane.study) void app.close(app.pane.study.id)
+    },
   },
 
   {

@@ -15,8 +15,8 @@ export interface ComparedCase {
   source: string
   /** What is known of the examination. */
   facts: CaseFacts
-  /** True if it is of the patient on the screen. */
-  samePatient: boolean
+  /** The study whose patient it is of; none if it is not known to be anybody's on the screen. */
+  samePatientAs: string | null
 }
 
 const placed = (pane: Pane): Placed | null =>
@@ -103,8 +103,12 @@ export class Comparison {
     this.links[link] = !this.links[link]
     if (!this.links[link]) return
     if (link === 'scroll') this.#setAnchor()
-    const [leader, follower] = this.active ? [this.pane, this.current] : [this.current, this.pane]
-    this.#follow(leader, follower, { window: 'grey', view: 'view', scroll: 'scroll' }[link] as PaneChange)
+    this.#follow(...this.#ordered(), ({ window: 'grey', view: 'view', scroll: 'scroll' } as const)[link])
+  }
+
+  /** Brings the views in step after the viewports changed their size. */
+  realign(): void {
+    if (this.open) this.#follow(...this.#ordered(), 'view')
   }
 
   /** Links everything, or nothing if everything is linked. */
@@ -121,6 +125,11 @@ export class Comparison {
     if (series && beside)
       this.#quietly(() => this.pane.goTo(proportionalIndex(this.current.index, beside.frames, series.frames)))
     this.#setAnchor()
+  }
+
+  /** The active viewport, then the other. */
+  #ordered(): [leader: Pane, follower: Pane] {
+    return this.active ? [this.pane, this.current] : [this.current, this.pane]
   }
 
   #setAnchor(): void {

@@ -37,6 +37,8 @@ export interface Sought {
   text: string
   /** Series and frame in words; empty for a search by text. */
   place: string
+  /** The study whose image was searched with: what is its patient's holds beside it alone. */
+  studyId: string | null
 }
 
 /** The work of a search. */
@@ -64,10 +66,9 @@ export class Library {
   by = $state<SearchBy>('both')
   filter = $state<LibraryFilter>({ ...EVERY_CASE })
   samePatient = $state(false)
-  /** The last search; stays while another one runs. */
-  found = $state.raw<Found | null>(null)
   searching = $state(false)
 
+  #found = $state.raw<Found | null>(null)
   #cases = $state<Record<string, CaseView>>({})
   readonly #backend: Backend
   readonly #jobs: Jobs
@@ -88,6 +89,12 @@ export class Library {
   /** Where the panel searches: the user's choice, or the department's library once it holds something. */
   get source(): LibraryName {
     return this.chosen ?? (this.stocked ? 'department' : 'demo')
+  }
+
+  /** The last search; stays while another one runs, and as long as the study is shown that it was about. */
+  get found(): Found | null {
+    const about = this.#found?.sought.studyId ?? null
+    return about === null || about === this.#pane.study?.id ? this.#found : null
   }
 
   /** True once there is something to search. */
@@ -144,18 +151,18 @@ export class Library {
     if (this.text.trim() === '') return
     this.#last = () => this.search(count)
     const query = this.#query(count)
-    await this.#run({ kind: 'text', text: query.text, place: '' }, (jobId, onProgress) =>
+    await this.#run({ kind: 'text', text: query.text, place: '', studyId: null }, (jobId, onProgress) =>
       this.#backend.librarySearch(jobId, query, onProgress),
     )
   }
 
   /** Searches for cases like the wanted frame, and for the words if there are any. */
   async like(count: number, place: string): Promise<void> {
-    const { seriesId, index } = this.#pane
-    if (seriesId === null) return
+    const { seriesId, index, study } = this.#pane
+    if (seriesId === null || !study) return
     this.#last = () => this.like(count, place)
     const query = this.#query(count)
-    await this.#run({ kind: 'image', text: query.text, place }, (jobId, onProgress) =>
+    await this.#run({ kind: 'image', text: query.text, place, studyId: study.id }, (jobId, onProgress) =>
       this.#backend.librarySimilar(jobId, seriesId, index, query, onProgress),
     )
   }
@@ -163,7 +170,7 @@ export class Library {
   /** Forgets a search, such as one by an image of a study that was closed. */
   clear(): void {
     this.#wish++
-    this.found = null
+    this.#found = null
     this.#last = null
   }
 
@@ -192,9 +199,9 @@ export class Library {
       return
     }
     Reflect.deleteProperty(this.#cases, caseId)
-    if (this.found) {
-      const hits = this.found.hits.hits.filter((hit) => hit.case_id !== caseId)
-      this.found = { ...this.found, hits: { ...this.found.hits, hits } }
+    if (this.#found) {
+      const hits = this.#found.hits.hits.filter((hit) => hit.case_id !== caseId)
+      this.#found = { ...this.#found, hits: { ...this.#found.hits, hits } }
     }
     await this.refresh()
   }
@@ -221,6 +228,6 @@ export class Library {
     if (wish !== this.#wish) return
     this.#job = null
     this.searching = false
-    if (outcome.kind === 'done') this.found = { sought, hits: outcome.value }
+    if (outcome.kind === 'done') this.#found = { sought, hits: outcome.value }
   }
 }

@@ -16,6 +16,6 @@ export async function compareHit(app: App, hit: LibraryHit): Promise<void> {
       caseId: hit.case_id,
       source: hit.source,
       facts: hit.facts,
-      samePatient: hit.same_patient,
+      samePatientAs: hit.same_patient ? (app.pane.study?.id ?? null) : null,
     })
 }
