@@ -23,7 +23,7 @@ use tauri::{AppHandle, Emitter, Manager, Webview, WebviewWindow};
 
 use crate::arguments::{Arguments, Request, USAGE};
 use crate::commands::{
-    ask, findings, models, retrieve, session, study, training as training_commands,
+    ask, findings, library, models, retrieve, session, study, training as training_commands,
 };
 use crate::state::AppState;
 
@@ -99,6 +99,17 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             findings::findings,
             retrieve::similar,
             retrieve::case_image,
+            library::library_status,
+            library::library_formats,
+            library::library_preview,
+            library::library_import,
+            library::library_embed,
+            library::library_search,
+            library::library_similar,
+            library::library_case,
+            library::library_image,
+            library::library_open,
+            library::library_delete,
             models::packs,
             models::select_pack,
             training_commands::training_presets,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use lucency_assistant::assets;
+use lucency_assistant::cases::CaseLibrary;
 use lucency_assistant::dto::AppInfo;
 use lucency_assistant::finetune::Courtesy;
 use lucency_assistant::{Assistant, AssistantError, Interrupt, Options, Picture, Progress};
@@ -32,6 +33,8 @@ pub struct AppState {
     pub startup: Startup,
     /// The models.
     pub models: Loading,
+    /// The department's cases.
+    pub library: CaseLibrary,
     /// The run of fine-tuning that is worked on.
     pub training: Training,
     /// When that run has to rest.
@@ -46,6 +49,7 @@ impl AppState {
             studies: Studies::default(),
             startup: Startup::new(arguments),
             models: Loading::default(),
+            library: CaseLibrary::at(&options.home),
             training: Training::default(),
             courtesy: Courtesy::on_mains_only(),
             options,

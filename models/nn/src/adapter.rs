@@ -274,25 +274,21 @@ impl Prefix {
 
 /// Applies an affine map with its part.
 ///
-/// - `x`: `[.., in]`; `weight`: `[out, in]`; returns `[.., out]`
+/// - `x`: `[.., in]`; `map`: the map without its part; returns `[.., out]`
 pub(crate) fn linear(
     x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    adapter: Option<&Adapter>,
+    map: impl Fn(&Tensor) -> Result<Tensor>,
+    adapter: &Adapter,
 ) -> Result<Tensor> {
     match adapter {
-        None => kernels::linear(x, weight, bias),
-        Some(Adapter::Lora(lora)) => {
-            let y = kernels::linear(x, weight, bias)?;
+        Adapter::Lora(lora) => {
+            let y = map(x)?;
             let low = kernels::linear(&lora.dropped(x)?, &lora.a, None)?; // [.., rank]
             let delta = kernels::linear(&low, &lora.b, None)?; // [.., out]
             Ok((y + (delta * lora.scale)?)?)
         }
-        Some(Adapter::Outputs(scale)) => {
-            Ok(kernels::linear(x, weight, bias)?.broadcast_mul(scale)?)
-        }
-        Some(Adapter::Inputs(scale)) => kernels::linear(&x.broadcast_mul(scale)?, weight, bias),
+        Adapter::Outputs(scale) => Ok(map(x)?.broadcast_mul(scale)?),
+        Adapter::Inputs(scale) => map(&x.broadcast_mul(scale)?),
     }
 }
 

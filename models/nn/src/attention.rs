@@ -58,10 +58,9 @@ impl MultiHeadAttention {
                 v: part("v_proj")?,
             },
             AttentionKeys::Packed => {
-                let init = Init::KaimingUniform { fan_in: dim };
-                let weight = weights.get((3 * dim, dim), "in_proj_weight", init)?;
-                let bias = weights.get(3 * dim, "in_proj_bias", Init::Zeros)?;
-                Inputs::Packed(Linear::from_tensors(weight, Some(bias)).adapted(weights)?)
+                let weight = ("in_proj_weight", Init::KaimingUniform { fan_in: dim });
+                let bias = (weights.clone(), "in_proj_bias", Init::Zeros);
+                Inputs::Packed(Linear::named(weights, dim, 3 * dim, weight, Some(bias))?)
             }
         };
         Ok(Self {
@@ -78,6 +77,16 @@ impl MultiHeadAttention {
     /// - `x`: `[b, n, dim]`, f32
     /// - returns `[b, n, dim]`
     pub fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+        self.out.forward(&self.mix(x, mask)?)
+    }
+
+    /// `shortcut` and [`MultiHeadAttention::forward`] added.
+    pub fn forward_beside(&self, shortcut: &Tensor, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+        self.out.forward_beside(shortcut, &self.mix(x, mask)?)
+    }
+
+    /// Values as the attention mixes them, `[b, n, dim]`.
+    fn mix(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
         let mixed = match &self.inputs {
             _ if self.prefix.is_some() => {
                 let (q, k, v) = self.project(x)?;
@@ -92,7 +101,7 @@ impl MultiHeadAttention {
                 kernels::packed_attention(&qkv.forward(x)?, self.heads, mask, self.scale)?
             }
         }; // [b, n, dim]
-        self.out.forward(&mixed)
+        Ok(mixed)
     }
 
     /// Attends, and returns how much each query looked at each position.

@@ -3,7 +3,8 @@
 use candle_core::Tensor;
 
 use crate::adapter::{self, Adapter};
-use crate::{Init, Result, Weights};
+use crate::kernels::{self, After, Packed};
+use crate::{Activation, Init, Result, Weights};
 
 /// Whether a layer adds a bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,10 +20,34 @@ pub enum Bias {
 /// Frozen tensors get no gradient, and none is computed for them.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    weight: Tensor,
+    weight: Matrix,
     bias: Option<Tensor>,
     adapter: Option<Adapter>,
     unmerged: Option<Box<Linear>>,
+}
+
+/// A weight matrix `[out, in]`.
+#[derive(Debug, Clone)]
+enum Matrix {
+    Plain(Tensor),
+    /// Frozen, of a store that packs.
+    Packed(Packed),
+}
+
+impl Matrix {
+    fn dims(&self) -> Vec<usize> {
+        match self {
+            Self::Plain(weight) => weight.dims().to_vec(),
+            Self::Packed(weight) => weight.dims().to_vec(),
+        }
+    }
+
+    fn to_tensor(&self) -> Result<Tensor> {
+        match self {
+            Self::Plain(weight) => Ok(weight.clone()),
+            Self::Packed(weight) => weight.to_tensor(),
+        }
+    }
 }
 
 impl Linear {
@@ -31,18 +56,46 @@ impl Linear {
     /// A fresh layer is Kaiming uniform, as in PyTorch. Errors as [`Weights::get`].
     pub fn load(weights: &Weights, inputs: usize, outputs: usize, bias: Bias) -> Result<Self> {
         let init = Init::KaimingUniform { fan_in: inputs };
-        let weight = weights.get((outputs, inputs), "weight", init)?;
         let bias = match bias {
-            Bias::Yes => Some(weights.get(outputs, "bias", init)?),
+            Bias::Yes => Some((weights.clone(), "bias", init)),
             Bias::No => None,
         };
-        Self::from_tensors(weight, bias).adapted(weights)
+        Self::named(weights, inputs, outputs, ("weight", init), bias)
+    }
+
+    /// As [`Linear::load`], with other names and first values of the tensors.
+    pub(crate) fn named(
+        weights: &Weights,
+        inputs: usize,
+        outputs: usize,
+        (weight, init): (&str, Init),
+        bias: Option<(Weights, &str, Init)>,
+    ) -> Result<Self> {
+        let bias = bias
+            .map(|(weights, name, init)| weights.get(outputs, name, init))
+            .transpose()?;
+        let trained = bias.as_ref().is_some_and(Tensor::track_op);
+        let packed = match trained {
+            true => None,
+            false => weights.pack((outputs, inputs), weight, init)?,
+        };
+        let weight = match packed {
+            Some(packed) => Matrix::Packed(packed),
+            None => Matrix::Plain(weights.get((outputs, inputs), weight, init)?),
+        };
+        let layer = Self {
+            weight,
+            bias,
+            adapter: None,
+            unmerged: None,
+        };
+        layer.adapted(weights)
     }
 
     /// A layer from tensors: `weight` `[out, in]`, `bias` `[out]`.
     pub fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Self {
         Self {
-            weight,
+            weight: Matrix::Plain(weight),
             bias,
             adapter: None,
             unmerged: None,
@@ -50,8 +103,8 @@ impl Linear {
     }
 
     /// The layer with the part that the adaptation of `weights` has for its key.
-    pub(crate) fn adapted(mut self, weights: &Weights) -> Result<Self> {
-        self.adapter = Adapter::of(weights, self.weight.dims())?;
+    fn adapted(mut self, weights: &Weights) -> Result<Self> {
+        self.adapter = Adapter::of(weights, &self.weight.dims())?;
         Ok(self)
     }
 
@@ -60,7 +113,7 @@ impl Linear {
     /// A is drawn Kaiming uniform and B is zero where the store does not have them, so the layer starts unchanged.
     /// Errors if `rank` is 0, or as [`Weights::get_or_init`].
     pub fn with_lora(mut self, rank: usize, alpha: f64, weights: &Weights) -> Result<Self> {
-        let lora = Adapter::lora(weights, self.weight.dims(), rank, alpha)?;
+        let lora = Adapter::lora(weights, &self.weight.dims(), rank, alpha)?;
         self.adapter = Some(Adapter::Lora(lora));
         Ok(self)
     }
@@ -70,7 +123,8 @@ impl Linear {
         let Some(adapter) = &self.adapter else {
             return Ok(self.clone());
         };
-        let (weight, bias) = adapter::merged(&self.weight, self.bias.as_ref(), adapter)?;
+        let (weight, bias) =
+            adapter::merged(&self.weight.to_tensor()?, self.bias.as_ref(), adapter)?;
         Ok(Self {
             unmerged: Some(Box::new(self.clone())),
             ..Self::from_tensors(weight, bias)
@@ -92,12 +146,58 @@ impl Linear {
     ///
     /// Errors if the last axis is not `in` long.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        adapter::linear(x, &self.weight, self.bias.as_ref(), self.adapter.as_ref())
+        match &self.adapter {
+            None => self.map(x, After::default()),
+            Some(adapter) => adapter::linear(x, |x| self.map(x, After::default()), adapter),
+        }
     }
 
-    /// The weight without adapter, `[out, in]`.
-    pub fn weight(&self) -> &Tensor {
-        &self.weight
+    /// [`Linear::forward`] and then a function of every element, in one pass over memory where that can be.
+    pub fn forward_activated(&self, x: &Tensor, function: Activation) -> Result<Tensor> {
+        let after = After {
+            activation: Some(function),
+            add: None,
+        };
+        match &self.adapter {
+            None => self.map(x, after),
+            Some(_) => function.forward(&self.forward(x)?),
+        }
+    }
+
+    /// `shortcut` and [`Linear::forward`] added, in one pass over memory where that can be.
+    ///
+    /// - `shortcut`: shaped like the result
+    pub fn forward_beside(&self, shortcut: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let after = After {
+            activation: None,
+            add: Some(shortcut),
+        };
+        match &self.adapter {
+            None => self.map(x, after),
+            Some(_) => Ok((shortcut + self.forward(x)?)?),
+        }
+    }
+
+    /// The map without its adapter.
+    fn map(&self, x: &Tensor, after: After<'_>) -> Result<Tensor> {
+        let weight = match &self.weight {
+            Matrix::Packed(weight) => return weight.linear(x, self.bias.as_ref(), after),
+            Matrix::Plain(weight) => weight,
+        };
+        let y = kernels::linear(x, weight, self.bias.as_ref())?;
+        let y = match after.activation {
+            Some(function) => function.forward(&y)?,
+            None => y,
+        };
+        Ok(match after.add {
+            Some(add) => (add + y)?,
+            None => y,
+        })
+    }
+
+    /// The weight without adapter, `[out, in]`; a copy if it is packed.
+    pub fn weight(&self) -> Result<Tensor> {
+        self.weight.to_tensor()
     }
 
     /// The bias, `[out]`.

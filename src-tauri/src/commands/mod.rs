@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod findings;
+pub mod library;
 pub mod models;
 pub mod retrieve;
 pub mod session;

@@ -647,6 +647,550 @@ value: string,
  */
 children: Array<TagNode>, };
 
+export type LibraryStatus = { 
+/**
+ * Cases.
+ */
+cases: number, 
+/**
+ * Patients with a pseudonym.
+ */
+patients: number, 
+/**
+ * Images.
+ */
+images: number, 
+/**
+ * Reports and captions.
+ */
+texts: number, 
+/**
+ * Questions with their answers.
+ */
+questions: number, 
+/**
+ * Images that the current pack has embedded.
+ */
+embedded_images: number, 
+/**
+ * Cases whose reports and captions the current pack has embedded.
+ */
+embedded_reports: number, 
+/**
+ * Images and reports that can be embedded and are not yet.
+ */
+to_embed: number, 
+/**
+ * Cases of each source.
+ */
+sources: Array<LibraryCount>, 
+/**
+ * Cases of each modality.
+ */
+modalities: Array<LibraryCount>, 
+/**
+ * Cases of each split.
+ */
+splits: Array<LibraryCount>, 
+/**
+ * Cases with each label present, the most frequent first, at most 100.
+ */
+labels: Array<LibraryCount>, };
+
+export type LibraryCount = { 
+/**
+ * The property; empty where it is unknown.
+ */
+name: string, 
+/**
+ * Cases.
+ */
+cases: number, };
+
+export type SearchBy = "words" | "meaning" | "both";
+
+export type LibraryFilter = { 
+/**
+ * Name of a source.
+ */
+source: string | null, 
+/**
+ * DICOM modality, such as `DX`.
+ */
+modality: string | null, 
+/**
+ * Body part in DICOM's words, such as `CHEST`.
+ */
+body_part: string | null, 
+/**
+ * View position, such as `PA`.
+ */
+view: string | null, 
+/**
+ * `F`, `M` or `O`.
+ */
+sex: string | null, 
+/**
+ * Youngest age, years.
+ */
+age_from: number | null, 
+/**
+ * Oldest age, years.
+ */
+age_to: number | null, 
+/**
+ * Earliest date, `YYYY-MM-DD` or the beginning of one.
+ */
+date_from: string | null, 
+/**
+ * Latest date, `YYYY-MM-DD` or the beginning of one.
+ */
+date_to: string | null, 
+/**
+ * Name of a label that is present.
+ */
+label: string | null, 
+/**
+ * Part of a division of the data, such as `train`.
+ */
+split: string | null, };
+
+export type LibraryQuery = { 
+/**
+ * Words to look for; may be empty where an image is searched with.
+ */
+text: string, 
+/**
+ * How the words are understood.
+ */
+by: SearchBy, 
+/**
+ * Most cases to return, 1 to 50.
+ */
+k: number, 
+/**
+ * Which cases are wanted.
+ */
+filter: LibraryFilter, 
+/**
+ * True to show cases of the patient on the screen too, marked; they are left out otherwise.
+ */
+same_patient: boolean, };
+
+export type RankDto = { 
+/**
+ * Counted from 1.
+ */
+rank: number, 
+/**
+ * BM25 or cosine.
+ */
+score: number, };
+
+export type ExcerptPiece = { 
+/**
+ * The words.
+ */
+text: string, 
+/**
+ * True for what was looked for.
+ */
+matched: boolean, };
+
+export type CaseFacts = { 
+/**
+ * DICOM modality.
+ */
+modality: string | null, 
+/**
+ * Body part in DICOM's words.
+ */
+body_part: string | null, 
+/**
+ * View position.
+ */
+view: string | null, 
+/**
+ * `F`, `M` or `O`.
+ */
+sex: string | null, 
+/**
+ * Age at the examination, whole years.
+ */
+age: number | null, 
+/**
+ * Date of the examination: `YYYY-MM-DD`, `YYYY-MM` or `YYYY`.
+ */
+date: string | null, 
+/**
+ * Part of a division of the data.
+ */
+split: string | null, };
+
+export type LibraryHit = { 
+/**
+ * The case's identifier.
+ */
+case_id: string, 
+/**
+ * Name of its source.
+ */
+source: string, 
+/**
+ * The sum of 1 / (60 + rank) over the rankings that have the case.
+ */
+score: number, 
+/**
+ * Where it stands by words in its texts (BM25), if it does.
+ */
+by_words: RankDto | null, 
+/**
+ * Where its nearest image stands (cosine), if it does.
+ */
+by_image: RankDto | null, 
+/**
+ * Where its report stands by meaning (cosine), if it does.
+ */
+by_report: RankDto | null, 
+/**
+ * True if it is of the patient on the screen.
+ */
+same_patient: boolean, 
+/**
+ * What is known of it.
+ */
+facts: CaseFacts, 
+/**
+ * Labels that are present.
+ */
+labels: Array<string>, 
+/**
+ * Number of images.
+ */
+images: number, 
+/**
+ * Index of the image that was nearest, or 0.
+ */
+image: number, 
+/**
+ * The best passage of its texts; its report's beginning where words played no part; empty without texts.
+ */
+excerpt: Array<ExcerptPiece>, };
+
+export type LibraryHits = { 
+/**
+ * The best first.
+ */
+hits: Array<LibraryHit>, 
+/**
+ * Cases that the filter lets through.
+ */
+cases: number, 
+/**
+ * What the reader has to know, such as that part of the library is not embedded yet; sentences.
+ */
+notes: Array<string>, 
+/**
+ * Where the query's embedding came from; none for a search by words alone.
+ */
+provenance: Provenance | null, 
+/**
+ * Time of the search, milliseconds.
+ */
+elapsed_ms: number, };
+
+export type CaseText = { 
+/**
+ * `report` or `caption`.
+ */
+kind: string, 
+/**
+ * The words.
+ */
+body: string, };
+
+export type CaseQuestion = { 
+/**
+ * The question.
+ */
+question: string, 
+/**
+ * The reference answer, where it is known.
+ */
+answer: string | null, };
+
+export type CaseLabel = { 
+/**
+ * As the source names it.
+ */
+name: string, 
+/**
+ * 1 present, 0 absent, -1 uncertain.
+ */
+value: number, };
+
+export type LibraryCase = { 
+/**
+ * The case's identifier.
+ */
+case_id: string, 
+/**
+ * Name of its source.
+ */
+source: string, 
+/**
+ * What is known of it.
+ */
+facts: CaseFacts, 
+/**
+ * Number of images.
+ */
+images: number, 
+/**
+ * Reports and captions.
+ */
+texts: Array<CaseText>, 
+/**
+ * Labels.
+ */
+labels: Array<CaseLabel>, 
+/**
+ * Questions and answers.
+ */
+questions: Array<CaseQuestion>, };
+
+export type ImportFormat = { 
+/**
+ * The word for it, such as `chexpert`.
+ */
+word: string, 
+/**
+ * What it is, for a list.
+ */
+title: string, 
+/**
+ * True if a table and the map of its columns have to be given.
+ */
+needs_table: boolean, };
+
+export type ColumnRole = { 
+/**
+ * The column's name.
+ */
+column: string, 
+/**
+ * What it says, such as `image`, `patient` or `report`.
+ */
+role: string, };
+
+export type ImportRequest = { 
+/**
+ * See [`ImportFormat::word`].
+ */
+format: string, 
+/**
+ * The data set's folder.
+ */
+data: string, 
+/**
+ * The table, where the format does not know its name.
+ */
+table: string | null, 
+/**
+ * Which column says what; for the format `table` alone.
+ */
+columns: Array<ColumnRole>, 
+/**
+ * What becomes of uncertain labels: `keep`, `ones`, `zeros` or `ignore`.
+ */
+policy: string | null, 
+/**
+ * Modality of cases that name none.
+ */
+modality: string | null, 
+/**
+ * Body part of cases that name none.
+ */
+body_part: string | null, 
+/**
+ * The split of cases that name none.
+ */
+split: string | null, 
+/**
+ * Name of the source in the library; the folder's name if none.
+ */
+source: string | null, 
+/**
+ * Encoding of tables and texts, such as `latin1`.
+ */
+encoding: string | null, 
+/**
+ * What becomes of reports with a line that names a patient: `redact` or `refuse`.
+ */
+identifying: string | null, };
+
+export type PreviewColumn = { 
+/**
+ * The column's name.
+ */
+name: string, 
+/**
+ * What it probably says; none if nothing fits.
+ */
+suggested: string | null, 
+/**
+ * Its values in the first rows.
+ */
+examples: Array<string>, };
+
+export type PreviewRow = { 
+/**
+ * Number of the row, from 1.
+ */
+row: number, 
+/**
+ * What is known of the case.
+ */
+facts: CaseFacts, 
+/**
+ * Number of images that were found.
+ */
+images: number, 
+/**
+ * Labels.
+ */
+labels: Array<CaseLabel>, 
+/**
+ * The beginning of its text.
+ */
+text: string, 
+/**
+ * Number of questions.
+ */
+questions: number, 
+/**
+ * Why it would be refused.
+ */
+refused: string | null, };
+
+export type ImportPreview = { 
+/**
+ * Columns of the table; empty for a format that knows its own.
+ */
+columns: Array<PreviewColumn>, 
+/**
+ * Every word for what a column can say.
+ */
+roles: Array<string>, 
+/**
+ * The first rows.
+ */
+rows: Array<PreviewRow>, 
+/**
+ * Rows in all, where that is known.
+ */
+total: number | null, 
+/**
+ * True if an earlier import of the same data was interrupted and would go on.
+ */
+resumes: boolean, 
+/**
+ * Why it cannot be imported as it stands, such as a column map without images.
+ */
+problem: string | null, };
+
+export type RejectCause = { 
+/**
+ * Stable word for the cause.
+ */
+code: string, 
+/**
+ * Rows.
+ */
+rows: number, };
+
+export type RejectedRow = { 
+/**
+ * Number of the row, from 1.
+ */
+row: number, 
+/**
+ * Stable word for the cause.
+ */
+code: string, 
+/**
+ * What was wrong; never patient data.
+ */
+reason: string, };
+
+export type ImportOutcome = { 
+/**
+ * Name of the source in the library.
+ */
+source: string, 
+/**
+ * Rows read.
+ */
+rows: number, 
+/**
+ * Cases that were new.
+ */
+taken: number, 
+/**
+ * Rows about cases that were there.
+ */
+joined: number, 
+/**
+ * Rows that were refused.
+ */
+rejected: number, 
+/**
+ * Causes, the most frequent first.
+ */
+causes: Array<RejectCause>, 
+/**
+ * The first refused rows, at most 100.
+ */
+rejects: Array<RejectedRow>, 
+/**
+ * Lines of reports that were taken out because they named a patient.
+ */
+redacted: number, 
+/**
+ * The row that this run began with: more than 1 if it went on with an earlier one.
+ */
+began_with: number, 
+/**
+ * True if it was paused: the same import goes on where it was.
+ */
+paused: boolean, 
+/**
+ * What would let a test see what training saw; sentences.
+ */
+leaks: Array<string>, 
+/**
+ * Time, seconds.
+ */
+elapsed_s: number, };
+
+export type EmbedOutcome = { 
+/**
+ * Images that were embedded.
+ */
+images: number, 
+/**
+ * Reports that were embedded.
+ */
+reports: number, 
+/**
+ * Images that could not be read; searches do not find them by image.
+ */
+unreadable: number, 
+/**
+ * Time, seconds.
+ */
+elapsed_s: number, };
+
 export type TrainingMethod = "probe" | "lora" | "ia3" | "prefix" | "prompt" | "full" | "contrastive";
 
 export type TrainingNeed = "labels" | "reports";

@@ -10,12 +10,14 @@ mod infer;
 mod init;
 mod resnet;
 mod text;
+mod tower;
 mod vit;
 
 pub use config::{
     ClipConfig, KeyLayout, Pooling, ResNetConfig, TextConfig, VisionConfig, VitConfig,
 };
 pub use infer::Shapes;
+pub use tower::{ImageEncoder, TextEncoder};
 
 use crate::error::Result;
 use candle_core::Tensor;
@@ -54,17 +56,9 @@ impl Clip {
     ///
     /// Errors if the configuration cannot exist, or a tensor is missing or has another shape.
     pub fn load(weights: &Weights, config: &ClipConfig) -> Result<Self> {
-        config.check()?;
-        init::draw_blocks(weights, config)?;
-        let (dim, layout) = (config.embed_dim, config.layout);
         Ok(Self {
-            image: match &config.vision {
-                VisionConfig::Vit(vit) => ImageTower::Vit(Vit::load(weights, vit, dim, layout)?),
-                VisionConfig::ResNet(resnet) => {
-                    ImageTower::ResNet(Box::new(ResNet::load(weights, resnet, dim)?))
-                }
-            },
-            text: TextTower::load(weights, &config.text, dim, layout)?,
+            image: ImageEncoder::load(weights, config)?.0,
+            text: TextEncoder::load(weights, config)?.0,
             logit_scale: weights.get((), "logit_scale", Init::Const(init::LOGIT_SCALE))?,
             config: config.clone(),
         })

@@ -101,6 +101,11 @@ impl Assistant {
         })
     }
 
+    /// Where things are.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The pack in use.
     pub fn pack(&self) -> &Pack {
         &self.pack
@@ -226,11 +231,6 @@ impl Assistant {
                 embedding,
             })
         })
-    }
-
-    fn pixels(&self, picture: &Picture) -> Result<Tensor> {
-        let preprocess = &self.pack.manifest().preprocessing;
-        Ok(preprocess.batch(&[&picture.image], &Device::Cpu)?)
     }
 
     pub(crate) fn cached_labels(

@@ -13,6 +13,9 @@ use crate::finetune::ActiveAdapter;
 use crate::picture::{self, Picture};
 use crate::provenance::provenance;
 
+/// Images that go through the image tower at a time.
+const BATCH: usize = 16;
+
 impl Assistant {
     /// Finds the `k` nearest cases by cosine of the image embeddings; the same image is not its own neighbour.
     ///
@@ -70,15 +73,22 @@ impl Assistant {
             .to_owned()
     }
 
-    /// The embedding by which cases are compared, `[dim]`, unit length.
+    /// The embedding by which cases are compared, `[dim]`, unit length; the pack's own is remembered.
     fn comparable(&self, picture: &Picture) -> Result<Vec<f32>> {
-        let adapted = match self.comparing_adapter() {
-            Some(adapter) => adapter.embedding(picture)?,
-            None => None,
-        };
-        match adapted {
-            Some(embedding) => Ok(embedding),
+        match self.comparing_adapter() {
+            Some(adapter) => adapter.embedding(picture),
             None => Ok(self.image_embedding(picture)?.to_vec1()?),
+        }
+    }
+
+    /// The embeddings of several pictures, each as [`Self::comparable`]'s.
+    fn comparables(&self, pictures: &[Picture]) -> Result<Vec<Vec<f32>>> {
+        match self.comparing_adapter() {
+            Some(adapter) => pictures.iter().map(|p| adapter.embedding(p)).collect(),
+            None => {
+                let pixels = pictures.iter().map(|p| self.pixels(p));
+                self.embed_pixels(&pixels.collect::<Result<Vec<_>>>()?)
+            }
         }
     }
 
@@ -90,14 +100,17 @@ impl Assistant {
         }
         let total = library.len() as u64;
         let mut rows = Vec::with_capacity(library.len());
-        for (done, case) in library.cases().iter().enumerate() {
+        for some in library.cases().chunks(BATCH) {
             if stop.is_stopped() {
                 return Err(AssistantError::Stopped);
             }
-            report(Progress::new("embedding the library", done as u64, total));
-            let bytes = library.image_bytes(&case.id)?;
-            let picture = picture::from_encoded(&bytes)?;
-            rows.push(self.comparable(&picture)?);
+            let done = rows.len() as u64;
+            report(Progress::new("embedding the library", done, total));
+            let pictures = some
+                .iter()
+                .map(|case| picture::from_encoded(&library.image_bytes(&case.id)?))
+                .collect::<Result<Vec<_>>>()?;
+            rows.extend(self.comparables(&pictures)?);
         }
         library.store_embeddings(&self.embedder(), &rows)?;
         Ok(())

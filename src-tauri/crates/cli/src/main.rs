@@ -46,8 +46,8 @@ enum Command {
     /// Keep a library of your own cases
     #[command(subcommand)]
     Library(commands::library::Library),
-    /// Find cases by the words of their reports
-    Search(commands::search::Search),
+    /// Find cases of the library by words, by meaning, or by an image
+    Search(Box<commands::search::Search>),
     /// Runs of fine-tuning: how they are, go on, end
     #[command(subcommand)]
     Runs(commands::finetune::Runs),

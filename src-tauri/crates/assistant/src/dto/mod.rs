@@ -4,12 +4,14 @@
 //! from these types (`bindings.rs`).
 
 mod adapters;
+mod library;
 mod results;
 mod study;
 mod training;
 mod window;
 
 pub use adapters::*;
+pub use library::*;
 pub use results::*;
 pub use study::*;
 pub use training::*;

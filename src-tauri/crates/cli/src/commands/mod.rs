@@ -4,6 +4,8 @@ pub mod assist;
 pub mod batch;
 pub mod bench;
 mod bench_library;
+mod bench_models;
+mod bench_store;
 mod bench_vqa;
 pub mod demo;
 pub mod demo_assets;
