@@ -678,6 +678,13 @@ fn a_paused_run_waits_and_a_checkpoint_cut_short_is_named() {
     assert_eq!(run["state"], "paused");
     assert!(run["done"].as_u64() >= Some(2), "{run}");
 
+    let pack = home.join("runs/long/base.json");
+    let good = std::fs::read_to_string(&pack).expect("which pack it is");
+    let other = good.replacen(|c: char| c.is_ascii_digit(), "f", 1);
+    std::fs::write(&pack, other).expect("writable");
+    refused(home, &["runs", "resume", "long"], "pack_changed", "demo");
+    std::fs::write(&pack, good).expect("writable");
+
     let weights = home.join("runs/long/checkpoint/weights.safetensors");
     let bytes = std::fs::read(&weights).expect("a checkpoint");
     std::fs::write(&weights, &bytes[..bytes.len() / 2]).expect("writable");
