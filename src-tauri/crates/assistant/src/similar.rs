@@ -73,28 +73,23 @@ impl Assistant {
             .to_owned()
     }
 
-    /// The embedding by which cases are compared, `[dim]`, unit length.
+    /// The embedding by which cases are compared, `[dim]`, unit length; the pack's own is remembered.
     fn comparable(&self, picture: &Picture) -> Result<Vec<f32>> {
-        let adapted = match self.comparing_adapter() {
-            Some(adapter) => adapter.embedding(picture)?,
-            None => None,
-        };
-        match adapted {
-            Some(embedding) => Ok(embedding),
+        match self.comparing_adapter() {
+            Some(adapter) => adapter.embedding(picture),
             None => Ok(self.image_embedding(picture)?.to_vec1()?),
         }
     }
 
-    /// [`comparable`](Self::comparable) of many pictures, in one pass where the pack's own embeddings are compared.
-    fn comparable_batch(&self, pictures: &[Picture]) -> Result<Vec<Vec<f32>>> {
-        if self.comparing_adapter().is_some() {
-            return pictures.iter().map(|p| self.comparable(p)).collect();
+    /// The embeddings of several pictures, each as [`Self::comparable`]'s.
+    fn comparables(&self, pictures: &[Picture]) -> Result<Vec<Vec<f32>>> {
+        match self.comparing_adapter() {
+            Some(adapter) => pictures.iter().map(|p| adapter.embedding(p)).collect(),
+            None => {
+                let pixels = pictures.iter().map(|p| self.pixels(p));
+                self.embed_pixels(&pixels.collect::<Result<Vec<_>>>()?)
+            }
         }
-        let pixels: Vec<_> = pictures
-            .iter()
-            .map(|picture| self.pixels(picture))
-            .collect::<Result<_>>()?;
-        self.embed_pixels(&pixels)
     }
 
     /// Embeds every case of the library with the current pack, unless that was done before.
@@ -115,7 +110,7 @@ impl Assistant {
                 .iter()
                 .map(|case| picture::from_encoded(&library.image_bytes(&case.id)?))
                 .collect::<Result<Vec<_>>>()?;
-            rows.extend(self.comparable_batch(&pictures)?);
+            rows.extend(self.comparables(&pictures)?);
         }
         library.store_embeddings(&self.embedder(), &rows)?;
         Ok(())

@@ -129,16 +129,17 @@ impl ActiveAdapter {
         self.manifest.method != Method::Contrastive
     }
 
-    /// Its embedding of a picture, `[dim]`, unit length; none unless it was trained on pairs, since towers that were bent towards a
-    /// few classes tell little else apart.
-    pub(crate) fn embedding(&self, picture: &Picture) -> Result<Option<Vec<f32>>> {
-        let Some(towers) = self.scorer.towers().filter(|_| !self.knows_classes()) else {
-            return Ok(None);
-        };
+    /// Its embedding of a picture, `[dim]`, unit length.
+    ///
+    /// Of use after training on pairs: towers that were bent towards a few classes tell little else apart.
+    /// Errors of a probe, which has no towers.
+    pub(crate) fn embedding(&self, picture: &Picture) -> Result<Vec<f32>> {
+        let none = || refuse("bad_adapter", "a probe has no embedding of its own");
+        let towers = self.scorer.towers().ok_or_else(none)?;
         let square = towers.preprocess.resize_u8(&picture.image)?;
         let embedded = towers.embed_pixels(&towers.pixels(&[square])?)?; // [1, dim]
         let unit = ops::l2_normalise(&embedded.detach())?;
-        Ok(Some(unit.squeeze(0)?.to_vec1()?))
+        Ok(unit.squeeze(0)?.to_vec1()?)
     }
 
     /// Its classes on a picture, highest score first, and what the reader has to know.
