@@ -1,9 +1,5 @@
 //! Background work that leaves the viewer its processor.
 
-use std::sync::OnceLock;
-
-use rayon::ThreadPool;
-
 /// How much less important background threads are, as `nice` counts.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
@@ -12,24 +8,21 @@ const NICE: i32 = 10;
 ///
 /// Where the system gives no such thread the work runs here.
 pub fn quietly<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
-    let pool = POOL.get_or_init(|| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(1)
-            .thread_name(|_| "background".into())
-            .start_handler(|_| lower_priority())
-            .build()
-            .ok()
-    });
+    // A pool for each job: one that is long keeps no other waiting.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .thread_name(|_| "background".into())
+        .start_handler(|_| lower_priority())
+        .build();
     match pool {
-        Some(pool) => pool.install(work),
-        None => work(),
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
     }
 }
 
 /// Makes the calling thread less important than the window's. Linux counts priorities by thread; elsewhere they are the
 /// whole process's, and nothing is changed.
-pub(crate) fn lower_priority() {
+fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
         // A system that refuses it runs the work at the usual priority.

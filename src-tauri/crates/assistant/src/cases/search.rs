@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use lucency_nn::{Interrupt, Progress};
 
 use super::query::CaseQuery;
 use super::ranking::{Found, Searching};
-use super::{CaseLibrary, describe, import};
+use super::{CaseLibrary, Covered, describe, import};
 use crate::assistant::Assistant;
 use crate::dto::{ExcerptPiece, LibraryHit, LibraryHits, LibraryStatus, RankDto, SearchBy};
 use crate::error::Result;
@@ -57,13 +58,12 @@ impl CaseLibrary {
         };
         let mut status = describe::status(store.stats()?);
         if let Some(assistant) = assistant {
-            let images = store.coverage(&space(assistant, EmbeddingKind::Image))?;
-            let reports = store.coverage(&space(assistant, EmbeddingKind::Report))?;
-            status.embedded_images = images.embedded;
-            status.embedded_reports = reports.embedded;
-            status.to_embed = images.missing;
+            let covered = self.covered(&store, assistant)?;
+            status.embedded_images = covered.images.embedded;
+            status.embedded_reports = covered.reports.embedded;
+            status.to_embed = covered.images.missing;
             if assistant.reads_text() {
-                status.to_embed += reports.missing;
+                status.to_embed += covered.reports.missing;
             }
         }
         Ok(status)
@@ -96,7 +96,7 @@ impl CaseLibrary {
         let rankings = by_text(&searching, assistant, true, &mut found, report)?;
         let embeds = assistant.filter(|_| query.by != SearchBy::Words);
         if let Some(assistant) = embeds {
-            note_coverage(&store, assistant, &mut found)?;
+            note_coverage(&self.covered(&store, assistant)?, assistant, &mut found);
         }
         let hits = hits(&store, query, &rankings, &found, &Own::default())?;
         Ok(LibraryHits {
@@ -139,7 +139,7 @@ impl CaseLibrary {
             false => by_text(&searching, Some(assistant), false, &mut found, report)?,
         };
         rankings[0] = images;
-        note_coverage(&store, assistant, &mut found)?;
+        note_coverage(&self.covered(&store, assistant)?, assistant, &mut found);
         Ok(LibraryHits {
             hits: hits(&store, query, &rankings, &found, &own)?,
             cases: store.count(&query.filter)?,
@@ -147,6 +147,25 @@ impl CaseLibrary {
             provenance: Some(provenance(assistant.pack(), seen.picture, begun, now)),
             elapsed_ms: begun.elapsed().as_secs_f64() * 1000.0,
         })
+    }
+
+    /// What a pack has embedded; counted again only if the library changed.
+    fn covered(&self, store: &SqliteStore, assistant: &Assistant) -> Result<Covered> {
+        let (generation, pack) = (store.generation()?, assistant.pack().hash());
+        let mut last = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*last
+            && (known.generation, known.pack.as_str()) == (generation, pack)
+        {
+            return Ok(known.clone());
+        }
+        let covered = Covered {
+            generation,
+            pack: pack.to_owned(),
+            images: store.coverage(&space(assistant, EmbeddingKind::Image))?,
+            reports: store.coverage(&space(assistant, EmbeddingKind::Report))?,
+        };
+        *last = Some(covered.clone());
+        Ok(covered)
     }
 
     fn searching<'a>(
@@ -213,9 +232,10 @@ fn by_text(
 }
 
 /// Tells what searches by vectors cannot find.
-fn note_coverage(store: &SqliteStore, assistant: &Assistant, found: &mut Found) -> Result<()> {
-    let images = store.coverage(&space(assistant, EmbeddingKind::Image))?;
-    let reports = store.coverage(&space(assistant, EmbeddingKind::Report))?;
+fn note_coverage(covered: &Covered, assistant: &Assistant, found: &mut Found) {
+    let Covered {
+        images, reports, ..
+    } = covered;
     let missing = [
         (images.missing, images.embedded, "images"),
         (reports.missing, reports.embedded, "reports"),
@@ -234,7 +254,6 @@ fn note_coverage(store: &SqliteStore, assistant: &Assistant, found: &mut Found) 
             images.unreadable
         ));
     }
-    Ok(())
 }
 
 /// Cases with the image that is asked about, and those of its patient.
