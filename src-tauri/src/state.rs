@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use lucency_assistant::assets;
 use lucency_assistant::cases::CaseLibrary;
 use lucency_assistant::dto::AppInfo;
+use lucency_assistant::finetune::Courtesy;
 use lucency_assistant::{Assistant, AssistantError, Interrupt, Options, Picture, Progress};
 
 use crate::arguments::Arguments;
@@ -15,6 +16,7 @@ use crate::error::{Reply, cancelled, of_assistant};
 use crate::jobs::Jobs;
 use crate::loading::Loading;
 use crate::studies::Studies;
+use crate::training::Training;
 
 /// The permanent notice of the window.
 const NOTICE: &str = "Research use only. Not a medical device.";
@@ -33,6 +35,10 @@ pub struct AppState {
     pub models: Loading,
     /// The department's cases.
     pub library: CaseLibrary,
+    /// The run of fine-tuning that is worked on.
+    pub training: Training,
+    /// When that run has to rest.
+    pub courtesy: Courtesy,
 }
 
 impl AppState {
@@ -44,6 +50,8 @@ impl AppState {
             startup: Startup::new(arguments),
             models: Loading::default(),
             library: CaseLibrary::at(&options.home),
+            training: Training::default(),
+            courtesy: Courtesy::on_mains_only(),
             options,
         }
     }

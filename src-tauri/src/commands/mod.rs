@@ -7,6 +7,7 @@ pub mod models;
 pub mod retrieve;
 pub mod session;
 pub mod study;
+pub mod training;
 
 use std::sync::Arc;
 

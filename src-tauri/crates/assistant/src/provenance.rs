@@ -17,6 +17,7 @@ pub(crate) fn text_provenance(pack: &Pack, begun: Instant, now: Timestamp) -> Pr
         app_version: APP_VERSION.to_owned(),
         pack_name: pack.manifest().name.clone(),
         pack_hash: pack.hash().to_owned(),
+        adapter: None,
         pixel_hash: String::new(),
         frame: 0,
         preprocessing: "words".to_owned(),
@@ -36,6 +37,7 @@ pub fn provenance(pack: &Pack, picture: &Picture, begun: Instant, now: Timestamp
         app_version: APP_VERSION.to_owned(),
         pack_name: manifest.name.clone(),
         pack_hash: pack.hash().to_owned(),
+        adapter: None,
         pixel_hash: picture.pixel_hash.clone(),
         frame: picture.frame,
         preprocessing: format!(
