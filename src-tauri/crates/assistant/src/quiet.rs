@@ -2,7 +2,7 @@
 
 /// How much less important background threads are, as `nice` counts.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const NICE: i32 = 15;
 
 /// Runs long work on one thread of low priority; everything that it spreads over threads stays on this one too.
 ///
@@ -22,7 +22,7 @@ pub fn quietly<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 /// Makes the calling thread less important than the window's. Linux counts priorities by thread; elsewhere they are the
 /// whole process's, and nothing is changed.
-fn lower_priority() {
+pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
         // A system that refuses it runs the work at the usual priority.

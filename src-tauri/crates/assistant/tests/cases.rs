@@ -248,7 +248,10 @@ fn an_index_in_memory_keeps_up_with_what_comes_and_goes() {
     assert_eq!(best.image, 1, "the second image of its case");
     let gone = best.case_id.clone();
     assert_eq!(
-        place.library.delete(std::slice::from_ref(&gone)).expect("it is there"),
+        place
+            .library
+            .delete(std::slice::from_ref(&gone))
+            .expect("it is there"),
         1
     );
     let fourth = place.similar(&changed, 50, &[]);

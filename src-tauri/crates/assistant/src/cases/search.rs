@@ -103,7 +103,8 @@ impl CaseLibrary {
             hits,
             cases: store.count(&query.filter)?,
             notes: found.notes,
-            provenance: embeds.map(|assistant| text_provenance(assistant.pack(), begun, now)),
+            provenance: embeds
+                .map(|assistant| assistant.compared(text_provenance(assistant.pack(), begun, now))),
             elapsed_ms: begun.elapsed().as_secs_f64() * 1000.0,
         })
     }
@@ -131,7 +132,7 @@ impl CaseLibrary {
         let count = own.image.len() + own.patient.len();
         let searching = self.searching(&store, query, &left_out, count, stop);
         let mut found = Found::default();
-        let vector = assistant.image_embedding(seen.picture)?.to_vec1::<f32>()?; // [dim]
+        let vector = assistant.comparable(seen.picture)?; // [dim]
         let space = space(assistant, EmbeddingKind::Image);
         let images = searching.vectors(&space, &vector, Effort::Automatic, &mut found, report)?;
         let mut rankings = match query.text.trim().is_empty() {
@@ -144,23 +145,28 @@ impl CaseLibrary {
             hits: hits(&store, query, &rankings, &found, &own)?,
             cases: store.count(&query.filter)?,
             notes: found.notes,
-            provenance: Some(provenance(assistant.pack(), seen.picture, begun, now)),
+            provenance: Some(assistant.compared(provenance(
+                assistant.pack(),
+                seen.picture,
+                begun,
+                now,
+            ))),
             elapsed_ms: begun.elapsed().as_secs_f64() * 1000.0,
         })
     }
 
     /// What a pack has embedded; counted again only if the library changed.
     fn covered(&self, store: &SqliteStore, assistant: &Assistant) -> Result<Covered> {
-        let (generation, pack) = (store.generation()?, assistant.pack().hash());
+        let (generation, pack) = (store.generation()?, assistant.embedder());
         let mut last = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*last
-            && (known.generation, known.pack.as_str()) == (generation, pack)
+            && (known.generation, &known.pack) == (generation, &pack)
         {
             return Ok(known.clone());
         }
         let covered = Covered {
             generation,
-            pack: pack.to_owned(),
+            pack,
             images: store.coverage(&space(assistant, EmbeddingKind::Image))?,
             reports: store.coverage(&space(assistant, EmbeddingKind::Report))?,
         };
@@ -187,10 +193,10 @@ impl CaseLibrary {
     }
 }
 
-/// The space of a pack's embeddings of one kind.
+/// The space of the embeddings of one kind that are compared: the pack's, or those of an adapter on it.
 pub(super) fn space(assistant: &Assistant, kind: EmbeddingKind) -> Space {
     Space {
-        pack: assistant.pack().hash().to_owned(),
+        pack: assistant.embedder(),
         kind,
     }
 }
