@@ -262,30 +262,38 @@ fn note_coverage(covered: &Covered, assistant: &Assistant, found: &mut Found) {
     }
 }
 
-/// Cases with the image that is asked about, and those of its patient.
+/// Cases with the image that is asked about, and those of its patient: the one that its file states, and whom the library
+/// knows the image of.
 fn own(store: &SqliteStore, seen: Seen<'_>) -> Result<Own> {
     let pixels = unhex(&seen.picture.pixel_hash);
     // A file that cannot be read any more has been decoded before: its pixels tell it.
     let file = seen.file.and_then(|file| file_digest(file).ok());
     let image = store.cases_with_image(file.as_ref().map(|(hash, _)| hash), pixels.as_ref())?;
-    let patient = match seen.patient.map(str::trim).filter(|id| !id.is_empty()) {
-        None => Vec::new(),
-        Some(patient) => {
-            let filter = Filter {
-                patient: Some(store.pseudonym(SITE, patient)),
-                ..Filter::default()
-            };
-            let all = Page {
-                offset: 0,
-                limit: u64::MAX,
-            };
-            store.list(&filter, all)?
-        }
-    };
-    Ok(Own {
+    let stated = seen.patient.map(str::trim).filter(|id| !id.is_empty());
+    let mut patients: HashSet<String> = stated
+        .map(|patient| store.pseudonym(SITE, patient))
+        .into_iter()
+        .collect();
+    for id in &image {
+        patients.extend(store.get(id)?.patient);
+    }
+    let mut own = Own {
         image: image.into_iter().collect(),
-        patient: patient.into_iter().map(|case| case.id).collect(),
-    })
+        patient: HashSet::new(),
+    };
+    for patient in patients {
+        let filter = Filter {
+            patient: Some(patient),
+            ..Filter::default()
+        };
+        let all = Page {
+            offset: 0,
+            limit: u64::MAX,
+        };
+        let cases = store.list(&filter, all)?;
+        own.patient.extend(cases.into_iter().map(|case| case.id));
+    }
+    Ok(own)
 }
 
 /// The best cases of the rankings together, with why.
