@@ -6,6 +6,14 @@ use std::path::Path;
 /// Every command of the shell. A command that is missing here cannot be called by any window; one that is here
 /// can be called only by a window whose capability says `allow-<command>`.
 const COMMANDS: &[&str] = &[
+    "adapter_activate",
+    "adapter_export",
+    "adapter_image",
+    "adapter_import",
+    "adapter_remove",
+    "adapter_report",
+    "adapter_rollback",
+    "adapters",
     "app_info",
     "ask",
     "cancel",
@@ -34,6 +42,18 @@ const COMMANDS: &[&str] = &[
     "suggest",
     "tags",
     "thumbnail",
+    "training_busy",
+    "training_cancel",
+    "training_estimate",
+    "training_pause",
+    "training_presets",
+    "training_preview",
+    "training_remove",
+    "training_resume",
+    "training_run",
+    "training_runs",
+    "training_start",
+    "training_table",
 ];
 
 /// What a window shows when the binary was built before the UI.

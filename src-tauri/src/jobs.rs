@@ -87,7 +87,7 @@ impl Jobs {
         &self,
         id: &str,
         progress: Channel<ProgressDto>,
-        work: impl FnOnce(&Interrupt, &mut dyn FnMut(Progress)) -> Reply<T> + Send + 'static,
+        work: impl FnOnce(&Interrupt, &mut (dyn FnMut(Progress) + Send)) -> Reply<T> + Send + 'static,
     ) -> Reply<T> {
         let job = self.begin(id)?;
         let interrupt = job.interrupt.clone();

@@ -11,6 +11,7 @@ mod loading;
 mod present;
 mod state;
 mod studies;
+mod training;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,7 +22,9 @@ use tauri::webview::{PageLoadEvent, PageLoadPayload};
 use tauri::{AppHandle, Emitter, Manager, Webview, WebviewWindow};
 
 use crate::arguments::{Arguments, Request, USAGE};
-use crate::commands::{ask, findings, models, retrieve, session, study};
+use crate::commands::{
+    ask, findings, library, models, retrieve, session, study, training as training_commands,
+};
 use crate::state::AppState;
 
 /// Label of the one window.
@@ -96,10 +99,46 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             findings::findings,
             retrieve::similar,
             retrieve::case_image,
+            library::library_status,
+            library::library_formats,
+            library::library_preview,
+            library::library_import,
+            library::library_embed,
+            library::library_search,
+            library::library_similar,
+            library::library_case,
+            library::library_image,
+            library::library_open,
+            library::library_delete,
             models::packs,
             models::select_pack,
+            training_commands::training_presets,
+            training_commands::training_table,
+            training_commands::training_preview,
+            training_commands::training_estimate,
+            training_commands::training_start,
+            training_commands::training_runs,
+            training_commands::training_run,
+            training_commands::training_pause,
+            training_commands::training_resume,
+            training_commands::training_cancel,
+            training_commands::training_remove,
+            training_commands::training_busy,
+            training_commands::adapters,
+            training_commands::adapter_report,
+            training_commands::adapter_activate,
+            training_commands::adapter_rollback,
+            training_commands::adapter_remove,
+            training_commands::adapter_export,
+            training_commands::adapter_import,
+            training_commands::adapter_image,
         ])
-        .run(tauri::generate_context!())?;
+        .build(tauri::generate_context!())?
+        .run(|app, event| {
+            if let tauri::RunEvent::Exit = event {
+                app.state::<Arc<AppState>>().training.stop();
+            }
+        });
     Ok(())
 }
 

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use lucency_assistant::assets;
+use lucency_assistant::cases::CaseLibrary;
 use lucency_assistant::dto::AppInfo;
+use lucency_assistant::finetune::Courtesy;
 use lucency_assistant::{Assistant, AssistantError, Interrupt, Options, Picture, Progress};
 
 use crate::arguments::Arguments;
@@ -14,6 +16,7 @@ use crate::error::{Reply, cancelled, of_assistant};
 use crate::jobs::Jobs;
 use crate::loading::Loading;
 use crate::studies::Studies;
+use crate::training::Training;
 
 /// The permanent notice of the window.
 const NOTICE: &str = "Research use only. Not a medical device.";
@@ -30,6 +33,12 @@ pub struct AppState {
     pub startup: Startup,
     /// The models.
     pub models: Loading,
+    /// The department's cases.
+    pub library: CaseLibrary,
+    /// The run of fine-tuning that is worked on.
+    pub training: Training,
+    /// When that run has to rest.
+    pub courtesy: Courtesy,
 }
 
 impl AppState {
@@ -40,6 +49,9 @@ impl AppState {
             studies: Studies::default(),
             startup: Startup::new(arguments),
             models: Loading::default(),
+            library: CaseLibrary::at(&options.home),
+            training: Training::default(),
+            courtesy: Courtesy::on_mains_only(),
             options,
         }
     }

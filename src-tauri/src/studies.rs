@@ -1,10 +1,11 @@
 //! The studies that are open in the window.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lucency_assistant::dto::StudyDto;
-use lucency_study::{Frame, FrameRef, Series, Study};
+use lucency_study::{Frame, FrameRef, Series, Source, Study};
 
 use crate::error::{Reply, error, of_study};
 use crate::frames::FrameCache;
@@ -104,6 +105,22 @@ impl SeriesHandle {
     /// The series itself.
     pub fn series(&self) -> &Series {
         &self.study.series[self.series]
+    }
+
+    /// The department's identifier of the patient, if the study states one.
+    pub fn patient_id(&self) -> Option<&str> {
+        self.study.patient.id.as_deref()
+    }
+
+    /// The file that holds a frame; none for a member of an archive.
+    ///
+    /// Errors with `no_such_frame` if the series is shorter.
+    pub fn file(&self, index: usize) -> Reply<Option<PathBuf>> {
+        let instance = &self.series().instances[self.place(index)?.instance];
+        Ok(match &instance.source {
+            Source::File(path) => Some(path.clone()),
+            Source::ZipMember { .. } => None,
+        })
     }
 
     /// Where the frame with this flat index lies.

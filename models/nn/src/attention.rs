@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use crate::adapter::Prefix;
 use crate::{Bias, Init, Linear, NnError, Result, Weights, kernels, ops};
 
 /// Which positions a query may look at.
@@ -31,6 +32,7 @@ pub struct MultiHeadAttention {
     out: Linear,
     heads: usize,
     scale: f64,
+    prefix: Option<Prefix>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,10 +58,9 @@ impl MultiHeadAttention {
                 v: part("v_proj")?,
             },
             AttentionKeys::Packed => {
-                let init = Init::KaimingUniform { fan_in: dim };
-                let weight = weights.get((3 * dim, dim), "in_proj_weight", init)?;
-                let bias = weights.get(3 * dim, "in_proj_bias", Init::Zeros)?;
-                Inputs::Packed(Linear::from_tensors(weight, Some(bias)))
+                let weight = ("in_proj_weight", Init::KaimingUniform { fan_in: dim });
+                let bias = (weights.clone(), "in_proj_bias", Init::Zeros);
+                Inputs::Packed(Linear::named(weights, dim, 3 * dim, weight, Some(bias))?)
             }
         };
         Ok(Self {
@@ -67,6 +68,7 @@ impl MultiHeadAttention {
             out: part("out_proj")?,
             heads,
             scale: 1.0 / ((dim / heads) as f64).sqrt(),
+            prefix: Prefix::of(weights, dim)?,
         })
     }
 
@@ -75,7 +77,22 @@ impl MultiHeadAttention {
     /// - `x`: `[b, n, dim]`, f32
     /// - returns `[b, n, dim]`
     pub fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+        self.out.forward(&self.mix(x, mask)?)
+    }
+
+    /// `shortcut` and [`MultiHeadAttention::forward`] added.
+    pub fn forward_beside(&self, shortcut: &Tensor, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+        self.out.forward_beside(shortcut, &self.mix(x, mask)?)
+    }
+
+    /// Values as the attention mixes them, `[b, n, dim]`.
+    fn mix(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
         let mixed = match &self.inputs {
+            _ if self.prefix.is_some() => {
+                let (q, k, v) = self.project(x)?;
+                let (k, v, mask) = self.prefixed(&k, &v, mask)?;
+                kernels::attention(&q.contiguous()?, &k, &v, self.heads, &mask, self.scale)?
+            }
             Inputs::Split { q, k, v } => {
                 let (q, k, v) = (q.forward(x)?, k.forward(x)?, v.forward(x)?); // [b, n, dim]
                 kernels::attention(&q, &k, &v, self.heads, mask, self.scale)?
@@ -84,20 +101,48 @@ impl MultiHeadAttention {
                 kernels::packed_attention(&qkv.forward(x)?, self.heads, mask, self.scale)?
             }
         }; // [b, n, dim]
-        self.out.forward(&mixed)
+        Ok(mixed)
     }
 
     /// Attends, and returns how much each query looked at each position.
     ///
     /// - `x`: `[b, n, dim]`, f32
-    /// - returns `[b, n, dim]` and `[b, heads, n, n]`, whose rows sum to one; gradients flow through both
+    /// - returns `[b, n, dim]` and `[b, heads, n, n]`, whose rows sum to one (to less behind a learned prefix, which has its share);
+    ///   gradients flow through both
     pub fn forward_with_weights(&self, x: &Tensor, mask: &Mask) -> Result<(Tensor, Tensor)> {
         let (q, k, v) = self.project(x)?;
         let (b, n, dim) = q.dims3()?;
+        let (k, v, mask) = self.prefixed(&k, &v, mask)?;
+        let mask = &mask;
         let (q, k, v) = (self.split(&q)?, self.split(&k)?, self.split(&v)?); // [b, heads, n, d]
         let (mixed, attention) = ops::attention_with_weights(&q, &k, &v, mask, self.scale)?;
         let mixed = mixed.transpose(1, 2)?.contiguous()?.reshape((b, n, dim))?;
+        let attention = match attention.dim(3)? {
+            m if m > n => attention.narrow(3, m - n, n)?,
+            _ => attention,
+        };
         Ok((self.out.forward(&mixed)?, attention))
+    }
+
+    /// Keys, values and mask with the learned prefix before them, which every query sees.
+    fn prefixed(&self, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<(Tensor, Tensor, Mask)> {
+        let Some(prefix) = &self.prefix else {
+            return Ok((k.clone(), v.clone(), mask.clone()));
+        };
+        let (k, v) = prefix.before(k, v)?;
+        let mask = match mask {
+            Mask::Additive(added) => {
+                let mut shape = added.dims().to_vec();
+                if let Some(last) = shape.last_mut() {
+                    *last = prefix.tokens()?;
+                }
+                let seen = Tensor::zeros(shape, added.dtype(), added.device())?;
+                Mask::Additive(Tensor::cat(&[&seen, added], added.rank() - 1)?)
+            }
+            // The last query sees the last position, so a causal mask leaves what stands before the first query to all.
+            other => other.clone(),
+        };
+        Ok((k, v, mask))
     }
 
     fn project(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {

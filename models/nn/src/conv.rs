@@ -2,8 +2,9 @@
 
 use candle_core::Tensor;
 
+use crate::adapter::{self, Adapter};
 use crate::kernels::{self, Then};
-use crate::{Bias, Init, NnError, Result, Weights};
+use crate::{Bias, Init, NnError, Result, Weights, ops};
 
 /// A convolution of `[b, in, h, w]` with square kernels, stride and zero padding.
 #[derive(Debug, Clone)]
@@ -12,6 +13,7 @@ pub struct Conv2d {
     bias: Option<Tensor>,
     stride: usize,
     padding: usize,
+    adapter: Option<Adapter>,
 }
 
 impl Conv2d {
@@ -44,6 +46,7 @@ impl Conv2d {
             },
             stride,
             padding,
+            adapter: Adapter::of(weights, &[outputs, inputs, kernel, kernel])?,
         })
     }
 
@@ -59,7 +62,17 @@ impl Conv2d {
             bias,
             stride,
             padding,
+            adapter: None,
         }
+    }
+
+    /// The same function as a plain layer: the adapter is worked into a frozen copy of the weight.
+    pub fn merge(&self) -> Result<Self> {
+        let Some(adapter) = &self.adapter else {
+            return Ok(self.clone());
+        };
+        let (weight, bias) = adapter::merged(&self.weight, self.bias.as_ref(), adapter)?;
+        Ok(Self::from_tensors(weight, bias, self.stride, self.padding))
     }
 
     /// Convolves.
@@ -102,19 +115,55 @@ impl Conv2d {
             let reason = format!("a result {least} wide has no 2×2 square");
             return Err(NnError::argument("convolution", reason));
         }
-        kernels::conv2d(
-            x,
-            &self.weight,
-            self.bias.as_ref(),
-            self.stride,
-            self.padding,
-            then,
-        )
+        let Some(adapter) = &self.adapter else {
+            return self.plain_run(x, &self.weight, self.bias.as_ref(), then);
+        };
+        let y = self.adapted_run(x, adapter)?;
+        match then {
+            Then::Nothing => Ok(y),
+            Then::Relu => ops::relu(&y),
+            Then::ReluPool => ops::max_pool2d(&ops::relu(&y)?, 2, 2),
+        }
     }
 
-    /// Weight, bias and padding of a layer with stride 1 and a bias.
+    fn plain_run(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        then: Then,
+    ) -> Result<Tensor> {
+        kernels::conv2d(x, weight, bias, self.stride, self.padding, then)
+    }
+
+    /// Convolves with the adapter beside the frozen kernel. Source of the layout: PEFT's `lora.Conv2d`.
+    fn adapted_run(&self, x: &Tensor, adapter: &Adapter) -> Result<Tensor> {
+        let bias = self.bias.as_ref();
+        let column = |scale: &Tensor| scale.reshape((1, scale.elem_count(), 1, 1));
+        match adapter {
+            Adapter::Lora(lora) => {
+                let y = self.plain_run(x, &self.weight, bias, Then::Nothing)?;
+                let low = self.plain_run(&lora.dropped(x)?, &lora.a, None, Then::Nothing)?;
+                let delta = kernels::conv2d(&low, &lora.b, None, 1, 0, Then::Nothing)?;
+                Ok((y + (delta * lora.scale)?)?)
+            }
+            Adapter::Outputs(scale) => {
+                let y = self.plain_run(x, &self.weight, bias, Then::Nothing)?;
+                Ok(y.broadcast_mul(&column(scale)?)?)
+            }
+            Adapter::Inputs(scale) => {
+                let x = x.broadcast_mul(&column(scale)?)?;
+                self.plain_run(&x, &self.weight, bias, Then::Nothing)
+            }
+        }
+    }
+
+    /// Weight, bias and padding of a layer with stride 1 and a bias, and without adapter.
     pub(crate) fn plain(&self) -> Option<(&Tensor, &Tensor, usize)> {
-        let bias = self.bias.as_ref().filter(|_| self.stride == 1)?;
+        let bias = self
+            .bias
+            .as_ref()
+            .filter(|_| self.stride == 1 && self.adapter.is_none())?;
         Some((&self.weight, bias, self.padding))
     }
 

@@ -17,6 +17,7 @@
 //! ```
 
 mod activation;
+mod adapter;
 mod attention;
 mod batch_norm;
 mod conv;
@@ -35,6 +36,7 @@ mod weight_norm;
 mod weights;
 
 pub use activation::Activation;
+pub use adapter::{ALL_LAYERS, Adaptation, AdapterKind};
 pub use attention::{AttentionKeys, Mask, MultiHeadAttention};
 pub use batch_norm::BatchNorm2d;
 pub use conv::Conv2d;

@@ -1,8 +1,10 @@
-//! Affine maps, plain or with a low-rank adapter.
+//! Affine maps, plain or adapted.
 
 use candle_core::Tensor;
 
-use crate::{Init, NnError, Result, Weights, kernels};
+use crate::adapter::{self, Adapter};
+use crate::kernels::{self, After, Packed};
+use crate::{Activation, Init, Result, Weights};
 
 /// Whether a layer adds a bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,22 +15,39 @@ pub enum Bias {
     No,
 }
 
-/// `y = x Wᵀ + b`, optionally with a low-rank adapter: `y = x Wᵀ + b + (alpha / rank) · x Aᵀ Bᵀ`.
+/// `y = x Wᵀ + b`, with a low-rank update or a learned scale where the store's [`crate::Adaptation`] says so.
 ///
 /// Frozen tensors get no gradient, and none is computed for them.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    weight: Tensor,
+    weight: Matrix,
     bias: Option<Tensor>,
-    lora: Option<Lora>,
+    adapter: Option<Adapter>,
+    unmerged: Option<Box<Linear>>,
 }
 
-/// A low-rank adapter. Source: Hu et al. 2021, eq. 3.
+/// A weight matrix `[out, in]`.
 #[derive(Debug, Clone)]
-struct Lora {
-    a: Tensor,
-    b: Tensor,
-    scale: f64,
+enum Matrix {
+    Plain(Tensor),
+    /// Frozen, of a store that packs.
+    Packed(Packed),
+}
+
+impl Matrix {
+    fn dims(&self) -> Vec<usize> {
+        match self {
+            Self::Plain(weight) => weight.dims().to_vec(),
+            Self::Packed(weight) => weight.dims().to_vec(),
+        }
+    }
+
+    fn to_tensor(&self) -> Result<Tensor> {
+        match self {
+            Self::Plain(weight) => Ok(weight.clone()),
+            Self::Packed(weight) => weight.to_tensor(),
+        }
+    }
 }
 
 impl Linear {
@@ -37,21 +56,56 @@ impl Linear {
     /// A fresh layer is Kaiming uniform, as in PyTorch. Errors as [`Weights::get`].
     pub fn load(weights: &Weights, inputs: usize, outputs: usize, bias: Bias) -> Result<Self> {
         let init = Init::KaimingUniform { fan_in: inputs };
-        let weight = weights.get((outputs, inputs), "weight", init)?;
         let bias = match bias {
-            Bias::Yes => Some(weights.get(outputs, "bias", init)?),
+            Bias::Yes => Some((weights.clone(), "bias", init)),
             Bias::No => None,
         };
-        Ok(Self::from_tensors(weight, bias))
+        Self::named(weights, inputs, outputs, ("weight", init), bias)
+    }
+
+    /// As [`Linear::load`], with other names and first values of the tensors.
+    pub(crate) fn named(
+        weights: &Weights,
+        inputs: usize,
+        outputs: usize,
+        (weight, init): (&str, Init),
+        bias: Option<(Weights, &str, Init)>,
+    ) -> Result<Self> {
+        let bias = bias
+            .map(|(weights, name, init)| weights.get(outputs, name, init))
+            .transpose()?;
+        let trained = bias.as_ref().is_some_and(Tensor::track_op);
+        let packed = match trained {
+            true => None,
+            false => weights.pack((outputs, inputs), weight, init)?,
+        };
+        let weight = match packed {
+            Some(packed) => Matrix::Packed(packed),
+            None => Matrix::Plain(weights.get((outputs, inputs), weight, init)?),
+        };
+        let layer = Self {
+            weight,
+            bias,
+            adapter: None,
+            unmerged: None,
+        };
+        layer.adapted(weights)
     }
 
     /// A layer from tensors: `weight` `[out, in]`, `bias` `[out]`.
     pub fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Self {
         Self {
-            weight,
+            weight: Matrix::Plain(weight),
             bias,
-            lora: None,
+            adapter: None,
+            unmerged: None,
         }
+    }
+
+    /// The layer with the part that the adaptation of `weights` has for its key.
+    fn adapted(mut self, weights: &Weights) -> Result<Self> {
+        self.adapter = Adapter::of(weights, &self.weight.dims())?;
+        Ok(self)
     }
 
     /// Adds a low-rank adapter with keys `lora_A.weight` `[rank, in]` and `lora_B.weight` `[out, rank]` below `weights`.
@@ -59,29 +113,30 @@ impl Linear {
     /// A is drawn Kaiming uniform and B is zero where the store does not have them, so the layer starts unchanged.
     /// Errors if `rank` is 0, or as [`Weights::get_or_init`].
     pub fn with_lora(mut self, rank: usize, alpha: f64, weights: &Weights) -> Result<Self> {
-        if rank == 0 {
-            return Err(NnError::argument("low-rank adapter", "rank is at least 1"));
-        }
-        let (outputs, inputs) = self.weight.dims2()?;
-        let init = Init::KaimingUniform { fan_in: inputs };
-        self.lora = Some(Lora {
-            a: weights.get_or_init((rank, inputs), "lora_A.weight", init)?,
-            b: weights.get_or_init((outputs, rank), "lora_B.weight", Init::Zeros)?,
-            scale: alpha / rank as f64,
-        });
+        let lora = Adapter::lora(weights, &self.weight.dims(), rank, alpha)?;
+        self.adapter = Some(Adapter::Lora(lora));
         Ok(self)
     }
 
-    /// The same function as a plain layer: the adapter is added into a frozen copy of the weight.
+    /// The same function as a plain layer: the adapter is worked into a frozen copy of the weight.
     pub fn merge(&self) -> Result<Self> {
-        let Some(lora) = &self.lora else {
+        let Some(adapter) = &self.adapter else {
             return Ok(self.clone());
         };
-        let delta = (lora.b.detach().matmul(&lora.a.detach())? * lora.scale)?; // [out, in]
-        Ok(Self::from_tensors(
-            (self.weight.detach() + delta)?,
-            self.bias.as_ref().map(Tensor::detach),
-        ))
+        let (weight, bias) =
+            adapter::merged(&self.weight.to_tensor()?, self.bias.as_ref(), adapter)?;
+        Ok(Self {
+            unmerged: Some(Box::new(self.clone())),
+            ..Self::from_tensors(weight, bias)
+        })
+    }
+
+    /// The layer before [`Linear::merge`], bit for bit.
+    pub fn unmerge(&self) -> Self {
+        match &self.unmerged {
+            Some(before) => (**before).clone(),
+            None => self.clone(),
+        }
     }
 
     /// Applies the map to the last axis.
@@ -91,20 +146,58 @@ impl Linear {
     ///
     /// Errors if the last axis is not `in` long.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = kernels::linear(x, &self.weight, self.bias.as_ref())?;
-        match &self.lora {
-            None => Ok(y),
-            Some(lora) => {
-                let low = kernels::linear(x, &lora.a, None)?; // [.., rank]
-                let delta = kernels::linear(&low, &lora.b, None)?; // [.., out]
-                Ok((y + (delta * lora.scale)?)?)
-            }
+        match &self.adapter {
+            None => self.map(x, After::default()),
+            Some(adapter) => adapter::linear(x, |x| self.map(x, After::default()), adapter),
         }
     }
 
-    /// The weight without adapter, `[out, in]`.
-    pub fn weight(&self) -> &Tensor {
-        &self.weight
+    /// [`Linear::forward`] and then a function of every element, in one pass over memory where that can be.
+    pub fn forward_activated(&self, x: &Tensor, function: Activation) -> Result<Tensor> {
+        let after = After {
+            activation: Some(function),
+            add: None,
+        };
+        match &self.adapter {
+            None => self.map(x, after),
+            Some(_) => function.forward(&self.forward(x)?),
+        }
+    }
+
+    /// `shortcut` and [`Linear::forward`] added, in one pass over memory where that can be.
+    ///
+    /// - `shortcut`: shaped like the result
+    pub fn forward_beside(&self, shortcut: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let after = After {
+            activation: None,
+            add: Some(shortcut),
+        };
+        match &self.adapter {
+            None => self.map(x, after),
+            Some(_) => Ok((shortcut + self.forward(x)?)?),
+        }
+    }
+
+    /// The map without its adapter.
+    fn map(&self, x: &Tensor, after: After<'_>) -> Result<Tensor> {
+        let weight = match &self.weight {
+            Matrix::Packed(weight) => return weight.linear(x, self.bias.as_ref(), after),
+            Matrix::Plain(weight) => weight,
+        };
+        let y = kernels::linear(x, weight, self.bias.as_ref())?;
+        let y = match after.activation {
+            Some(function) => function.forward(&y)?,
+            None => y,
+        };
+        Ok(match after.add {
+            Some(add) => (add + y)?,
+            None => y,
+        })
+    }
+
+    /// The weight without adapter, `[out, in]`; a copy if it is packed.
+    pub fn weight(&self) -> Result<Tensor> {
+        self.weight.to_tensor()
     }
 
     /// The bias, `[out]`.

@@ -1,5 +1,7 @@
 //! Where layers get their tensors from.
 
+mod file;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::path::Path;
@@ -7,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use candle_core::{DType, Device, Shape, Tensor, Var};
 
-use crate::{Init, NnError, Result};
+use crate::kernels::Packed;
+use crate::{Adaptation, Init, NnError, Result};
+use file::Stored;
 
 /// A store of named tensors, seen through a prefix; clones and prefixed views share the same tensors.
 ///
@@ -18,6 +22,7 @@ use crate::{Init, NnError, Result};
 pub struct Weights {
     store: Arc<Store>,
     prefix: String,
+    packs: bool,
 }
 
 struct Store {
@@ -39,8 +44,11 @@ type Filter = Box<dyn Fn(&str) -> bool + Send + Sync>;
 #[derive(Default)]
 struct State {
     loaded: HashMap<String, Tensor>,
+    /// In a file, read when a layer asks.
+    stored: HashMap<String, Stored>,
     entries: BTreeMap<String, Entry>,
     trainable: Option<Filter>,
+    adaptation: Option<Arc<Adaptation>>,
 }
 
 /// A tensor that a layer has asked for.
@@ -84,6 +92,31 @@ impl Weights {
             0,
             device,
         ))
+    }
+
+    /// Looks into a safetensors file for inference: tensors are read as layers ask for them, and layers keep frozen matrices
+    /// packed for this machine alone, so that a model is in memory once.
+    ///
+    /// [`Weights::tensors`] and what is made of it know only of tensors that layers were given unpacked: to convert or to
+    /// train, [`Weights::open`] the file. Types as there. Errors with [`NnError::Read`] if the file is absent, is cut short or
+    /// is not safetensors, and later if a tensor cannot be read.
+    pub fn stream(path: &Path, device: &Device) -> Result<Self> {
+        let weights = Self::store(
+            HashMap::new(),
+            path.display().to_string(),
+            Kind::Loaded,
+            0,
+            device,
+        );
+        weights.state().stored = file::tensors(path)?.into_iter().collect();
+        Ok(weights.packed())
+    }
+
+    /// The same store for inference: layers keep frozen matrices packed for this machine, and not otherwise.
+    #[must_use]
+    pub fn packed(mut self) -> Self {
+        self.packs = true;
+        self
     }
 
     /// A loaded store of tensors that are already in memory, all on one device.
@@ -135,6 +168,7 @@ impl Weights {
                 state: Mutex::new(state),
             }),
             prefix: String::new(),
+            packs: false,
         }
     }
 
@@ -150,6 +184,7 @@ impl Weights {
         Self {
             store: self.store.clone(),
             prefix: self.key(&name.to_string()),
+            packs: self.packs,
         }
     }
 
@@ -168,6 +203,31 @@ impl Weights {
     /// Errors with [`NnError::MissingTensor`] or [`NnError::ShapeMismatch`].
     pub fn get(&self, shape: impl Into<Shape>, name: &str, init: Init) -> Result<Tensor> {
         self.lookup(&shape.into(), name, init, self.store.kind)
+    }
+
+    /// The matrix `name`, packed and not kept by the store, if layers of this view pack and nothing trains the tensor.
+    ///
+    /// Errors as [`Weights::get`].
+    pub(crate) fn pack(
+        &self,
+        shape: (usize, usize),
+        name: &str,
+        init: Init,
+    ) -> Result<Option<Packed>> {
+        let (shape, key) = (Shape::from(shape), self.key(name));
+        let state = self.state();
+        let trains = state.trainable.as_ref().is_some_and(|filter| filter(&key));
+        if !self.packs || trains {
+            return Ok(None);
+        }
+        let weight = match state.entries.get(&key) {
+            Some(entry) => entry.tensor(),
+            None => self.find(&state, &shape, &key, init, self.store.kind)?,
+        };
+        self.check(&key, &shape, weight.shape())?;
+        Packed::takes(&weight)
+            .then(|| Packed::new(&weight))
+            .transpose()
     }
 
     /// Like [`Weights::get`], but a loaded store draws the tensor from `init` if the file lacks it.
@@ -228,12 +288,26 @@ impl Weights {
         init: Init,
         kind: Kind,
     ) -> Result<Tensor> {
+        if let Some(stored) = state
+            .stored
+            .get(key)
+            .filter(|_| !state.loaded.contains_key(key))
+        {
+            self.check(key, shape, stored.shape())?;
+            return stored.read(&self.store.device);
+        }
         match (state.loaded.get(key), kind) {
             (Some(tensor), _) => {
                 self.check(key, shape, tensor.shape())?;
                 Ok(tensor.clone())
             }
-            (None, Kind::Fresh) => init.draw(shape, self.store.seed, key, &self.store.device),
+            (None, Kind::Fresh) => {
+                let seed = match &state.adaptation {
+                    Some(adaptation) if Adaptation::owns(key) => adaptation.seed,
+                    _ => self.store.seed,
+                };
+                init.draw(shape, seed, key, &self.store.device)
+            }
             (None, Kind::Loaded) => Err(NnError::MissingTensor {
                 key: key.to_string(),
                 wanted: shape.clone(),
@@ -278,7 +352,9 @@ impl Weights {
     pub fn contains(&self, name: &str) -> bool {
         let key = self.key(name);
         let state = self.state();
-        state.loaded.contains_key(&key) || state.entries.contains_key(&key)
+        state.loaded.contains_key(&key)
+            || state.stored.contains_key(&key)
+            || state.entries.contains_key(&key)
     }
 
     /// Whether this store draws what it does not have.
@@ -292,7 +368,10 @@ impl Weights {
         let state = self.state();
         match state.entries.get(&key) {
             Some(entry) => Some(entry.tensor().shape().clone()),
-            None => state.loaded.get(&key).map(|tensor| tensor.shape().clone()),
+            None => match state.loaded.get(&key) {
+                Some(tensor) => Some(tensor.shape().clone()),
+                None => state.stored.get(&key).map(|stored| stored.shape().clone()),
+            },
         }
     }
 
@@ -311,6 +390,29 @@ impl Weights {
         }
         state.trainable = Some(Box::new(filter));
         Ok(())
+    }
+
+    /// Gives layers that are built from now on the parts of an adaptation; call it before a model is built.
+    ///
+    /// The parts' tensors are taken from the store where it has them, else drawn so that the model starts unchanged (a prefix:
+    /// nearly so).
+    /// Errors with [`NnError::Conflict`] if a layer already took a tensor.
+    pub fn adapt(&self, adaptation: Adaptation) -> Result<Arc<Adaptation>> {
+        let mut state = self.state();
+        if let Some(key) = state.entries.keys().next() {
+            return Err(NnError::Conflict {
+                key: key.clone(),
+                reason: "was handed out before the model was adapted",
+            });
+        }
+        let adaptation = Arc::new(adaptation);
+        state.adaptation = Some(adaptation.clone());
+        Ok(adaptation)
+    }
+
+    /// What layers are adapted with.
+    pub(crate) fn adaptation(&self) -> Option<Arc<Adaptation>> {
+        self.state().adaptation.clone()
     }
 
     /// The trainable variables below this view that layers have asked for, by full key, sorted.

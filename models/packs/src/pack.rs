@@ -102,12 +102,17 @@ impl Pack {
         Weights::open(&self.path(role)?, device).map_err(|e| self.model_error(e))
     }
 
-    /// The CLIP of the pack, ready to embed images and texts.
+    /// The tensors of the file with a role for inference: see [`Weights::stream`].
+    fn stream(&self, role: &str, device: &Device) -> Result<Weights> {
+        Weights::stream(&self.path(role)?, device).map_err(|e| self.model_error(e))
+    }
+
+    /// The CLIP of the pack, ready to embed images and texts; its matrices are packed for this machine.
     ///
     /// Errors if a tensor is missing or has another shape than the architecture states.
     pub fn load_clip(&self, device: &Device) -> Result<Clip> {
         let Architecture::Clip(config) = &self.manifest.architecture;
-        let weights = self.weights(ROLE_WEIGHTS, device)?;
+        let weights = self.stream(ROLE_WEIGHTS, device)?;
         Clip::load(&weights, config).map_err(|e| self.model_error(e))
     }
 
@@ -118,7 +123,7 @@ impl Pack {
         let Some(answers) = &self.manifest.answers else {
             return Ok(None);
         };
-        let weights = self.weights(ROLE_ANSWERS, device)?;
+        let weights = self.stream(ROLE_ANSWERS, device)?;
         let head = AnswerHead::load(&weights, &answers.config).map_err(|e| self.model_error(e))?;
         Ok(Some(head))
     }

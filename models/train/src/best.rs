@@ -28,6 +28,7 @@ pub struct Best {
     run: PathBuf,
     figure: String,
     value: Option<f64>,
+    step: u64,
 }
 
 impl Best {
@@ -40,6 +41,7 @@ impl Best {
             run: run.to_path_buf(),
             figure: figure.to_string(),
             value: None,
+            step: 0,
         };
         if path.is_file() {
             let text = fs::read_to_string(&path).map_err(|e| TrainError::io(&path, e))?;
@@ -52,6 +54,7 @@ impl Best {
                 });
             }
             best.value = Some(state.value);
+            best.step = state.step;
         }
         Ok(best)
     }
@@ -59,6 +62,11 @@ impl Best {
     /// The best weights of a run's folder, if an evaluation chose some.
     pub fn weights(run: &Path) -> Option<PathBuf> {
         Some(run.join(WEIGHTS)).filter(|path| path.is_file())
+    }
+
+    /// Steps since the best evaluation, if there was one.
+    pub(crate) fn age(&self, done: u64) -> Option<u64> {
+        self.value.map(|_| done.saturating_sub(self.step))
     }
 
     /// Keeps `weights` if the chosen figure is larger than before; the record is written after the weights.
@@ -86,6 +94,7 @@ impl Best {
         let text = serde_json::to_string_pretty(&state).map_err(|e| TrainError::json(&path, e))?;
         write_whole(&path, text.as_bytes())?;
         self.value = Some(value);
+        self.step = step;
         Ok(())
     }
 }

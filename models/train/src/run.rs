@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use candle_core::Tensor;
+use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
 use lucency_nn::{Interrupt, Progress, Weights};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,16 @@ pub trait Objective {
     /// The loss of one step's batch, counted from 0; all randomness follows from the step.
     fn loss(&mut self, step: u64) -> Result<StepLoss>;
 
+    /// The loss and the gradients of one step's batch; a method that needs several passes through the model does them here.
+    ///
+    /// - `vars`: the trainable variables
+    fn gradients(&mut self, step: u64, vars: &[(String, Var)]) -> Result<(StepLoss, GradStore)> {
+        let _ = vars;
+        let loss = self.loss(step)?;
+        let grads = loss.total.backward()?;
+        Ok((loss, grads))
+    }
+
     /// Validation figures of the averaged weights, by name.
     fn evaluate(&mut self, averaged: &HashMap<String, Tensor>) -> Result<BTreeMap<String, f64>>;
 }
@@ -79,6 +90,28 @@ pub struct Outcome {
     pub figures: BTreeMap<String, f64>,
 }
 
+/// Which tensors checkpoints and best weights hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// All of the model's.
+    Everything,
+    /// Those that are trained; the others are read from the pack again.
+    Trained,
+}
+
+impl Kept {
+    fn of(self, weights: &Weights) -> BTreeMap<String, Tensor> {
+        match self {
+            Self::Everything => weights.tensors(),
+            Self::Trained => weights
+                .vars()
+                .into_iter()
+                .map(|(key, var)| (key, var.as_detached_tensor()))
+                .collect(),
+        }
+    }
+}
+
 /// The numbers of a walk that do not depend on the optimiser.
 pub struct Course<'a> {
     /// Seed of batches and augmentations.
@@ -99,6 +132,18 @@ pub struct Course<'a> {
     pub log_every: u64,
     /// The validation figure that decides which weights are kept as the best; the larger the better.
     pub select: Option<&'a str>,
+    /// Evaluations without a better `select` after which the run ends early; 0 for never.
+    pub patience: u64,
+    /// What is written to disk.
+    pub kept: Kept,
+}
+
+impl Course<'_> {
+    /// Whether the chosen figure has not grown for as long as the plan's patience.
+    fn is_exhausted(&self, best: Option<&Best>, done: u64) -> bool {
+        let age = best.and_then(|best| best.age(done));
+        self.patience > 0 && age.is_some_and(|age| age >= self.patience * self.evaluate_every)
+    }
 }
 
 /// Trains with AdamW and a cosine schedule; see [`train_with`].
@@ -120,6 +165,8 @@ pub fn train(
         evaluate_every: plan.evaluate_every,
         log_every: plan.log_every,
         select: None,
+        patience: 0,
+        kept: Kept::Everything,
     };
     let mut optimiser = AdamW::new(plan.optimiser);
     train_with(
@@ -186,12 +233,12 @@ pub fn train_with(
         figures: BTreeMap::new(),
     };
     let mut window = (Instant::now(), 0usize); // since the last log line
-    while done < total {
+    while done < total && !plan.is_exhausted(best.as_ref(), done) {
         if stop.is_stopped() {
             outcome.ending = Ending::Stopped;
             break;
         }
-        let step_loss = objective.loss(done)?;
+        let (step_loss, grads) = objective.gradients(done, &vars)?;
         let loss = f64::from(step_loss.total.to_scalar::<f32>()?);
         if !loss.is_finite() {
             return Err(TrainError::Diverged {
@@ -199,7 +246,6 @@ pub fn train_with(
                 what: "loss",
             });
         }
-        let grads = step_loss.total.backward()?;
         let norm = gradient_norm(&grads, &vars)?;
         if !norm.is_finite() {
             return Err(TrainError::Diverged {
@@ -210,7 +256,7 @@ pub fn train_with(
         let rate = (plan.rate)(done);
         optimiser.step(&vars, &grads, rate, clip_scale(norm, plan.clip_norm))?;
         drop(grads);
-        ema.update(&weights.tensors())?;
+        ema.update(&plan.kept.of(weights))?;
         done += 1;
         outcome.losses.push(loss);
         window.1 += step_loss.samples;
@@ -218,7 +264,7 @@ pub fn train_with(
         let evaluates =
             last || (plan.evaluate_every > 0 && done.is_multiple_of(plan.evaluate_every));
         if evaluates {
-            let averaged = ema.tensors(&weights.tensors())?;
+            let averaged = ema.tensors(&plan.kept.of(weights))?;
             outcome.figures = objective.evaluate(&averaged)?;
             if let Some(best) = &mut best {
                 best.offer(done, &outcome.figures, averaged)?;
@@ -306,7 +352,7 @@ fn save(
     step: u64,
     elapsed_s: f64,
 ) -> Result<()> {
-    let tensors = weights.tensors();
+    let tensors = plan.kept.of(weights);
     let averaged = ema.tensors(&tensors)?;
     checkpoint::write(
         run,

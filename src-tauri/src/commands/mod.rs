@@ -2,10 +2,12 @@
 
 pub mod ask;
 pub mod findings;
+pub mod library;
 pub mod models;
 pub mod retrieve;
 pub mod session;
 pub mod study;
+pub mod training;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@ use lucency_assistant::{Assistant, Options};
 use super::Shared;
 use crate::error::{Reply, of_assistant};
 use crate::jobs::blocking;
+use crate::state::AppState;
 
 /// Opens a pack, or the one that the window begins with.
 ///
@@ -16,6 +17,16 @@ pub fn open_pack(options: &Options, pack: Option<String>) -> Reply<Assistant> {
         ..options.clone()
     };
     Assistant::open(options).map_err(|e| of_assistant(&e))
+}
+
+/// Loads the pack in use once more, since what is in use beside it has changed.
+///
+/// Errors as the assistant does.
+pub fn load_again(app: &AppState) -> Reply<()> {
+    let (pack, _) = app.models.summary();
+    let name = pack.map(|pack| pack.name);
+    app.models.fill(|| open_pack(&app.options, name))?;
+    Ok(())
 }
 
 /// Every pack that is installed or came with the application.

@@ -50,7 +50,8 @@ pub async fn open_demo(
     work.await
 }
 
-fn open(
+/// Opens files and folders as studies of the window.
+pub fn open(
     app: &Arc<AppState>,
     paths: &[PathBuf],
     stop: &Interrupt,

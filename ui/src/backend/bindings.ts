@@ -17,6 +17,10 @@ pack_name: string,
  */
 pack_hash: string, 
 /**
+ * Name of the adapter that gave the result; none if it is the pack's own.
+ */
+adapter: string | null, 
+/**
  * SHA-256 of the frame's stored values and shape.
  */
 pixel_hash: string, 
@@ -1186,3 +1190,599 @@ unreadable: number,
  * Time, seconds.
  */
 elapsed_s: number, };
+
+export type TrainingMethod = "probe" | "lora" | "ia3" | "prefix" | "prompt" | "full" | "contrastive";
+
+export type TrainingNeed = "labels" | "reports";
+
+export type TrainingOptions = { 
+/**
+ * Passes over the training cases.
+ */
+epochs: number | null, 
+/**
+ * Cases a step.
+ */
+batch: number | null, 
+/**
+ * Highest learning rate.
+ */
+rate: number | null, 
+/**
+ * Rank of low-rank updates.
+ */
+rank: number | null, 
+/**
+ * Numerator of their scale.
+ */
+alpha: number | null, 
+/**
+ * Virtual tokens of a prefix or a prompt.
+ */
+tokens: number | null, 
+/**
+ * First blocks of each tower that stay as they are.
+ */
+frozen_blocks: number | null, 
+/**
+ * Seed of division, batches and views.
+ */
+seed: number | null, };
+
+export type TrainingPreset = { 
+/**
+ * Stable word, such as `few_labels`; goes into [`TrainingRequest::preset`].
+ */
+id: string, 
+/**
+ * For people, such as "Few labels: probe".
+ */
+title: string, 
+/**
+ * When to take it: a sentence or two.
+ */
+description: string, 
+/**
+ * What it trains.
+ */
+method: TrainingMethod, 
+/**
+ * What it learns from.
+ */
+needs: TrainingNeed, 
+/**
+ * True for the first choice; the others are for those who know why.
+ */
+recommended: boolean, 
+/**
+ * Its numbers.
+ */
+options: TrainingOptions, };
+
+export type TrainingColumns = { 
+/**
+ * Path of the image below the folder.
+ */
+image: string, 
+/**
+ * Key of the patient; without it every image counts as a patient of its own.
+ */
+patient: string | null, 
+/**
+ * Report text.
+ */
+report: string | null, 
+/**
+ * One column of class names, or one column of 1, 0, -1 and nothing for each finding.
+ */
+labels: Array<string>, 
+/**
+ * `train`, `validation` or `test`; without it cases are divided by patient.
+ */
+split: string | null, };
+
+export type TrainingTable = { 
+/**
+ * Its columns.
+ */
+columns: Array<string>, 
+/**
+ * Rows below the header.
+ */
+rows: number, 
+/**
+ * Which is probably what; an empty `image` if none looks like it.
+ */
+guess: TrainingColumns, };
+
+export type TrainingData = { 
+/**
+ * Folder with the images.
+ */
+folder: string, 
+/**
+ * Path of the CSV file.
+ */
+table: string, 
+/**
+ * What its columns are.
+ */
+columns: TrainingColumns, 
+/**
+ * Labels that are read as another one: from, to.
+ */
+renamed: Array<[string, string]>, };
+
+export type ClassCount = { 
+/**
+ * The class or finding.
+ */
+name: string, 
+/**
+ * Cases that have it.
+ */
+cases: number, 
+/**
+ * Patients that have it.
+ */
+patients: number, };
+
+export type TrainingProblem = { 
+/**
+ * Stable word for the cause, such as `contradictory_labels`.
+ */
+code: string, 
+/**
+ * What, which row, and what to do; never a patient.
+ */
+message: string, 
+/**
+ * False for a warning.
+ */
+blocking: boolean, };
+
+export type TrainingPreview = { 
+/**
+ * Rows of the table.
+ */
+cases: number, 
+/**
+ * Patients; copies of one film count as one patient's.
+ */
+patients: number, 
+/**
+ * True if the table says who the patients are.
+ */
+patients_known: boolean, 
+/**
+ * True if classes exclude each other; false for findings.
+ */
+exclusive: boolean, 
+/**
+ * Cases and patients of each class.
+ */
+classes: Array<ClassCount>, 
+/**
+ * Cases without a label.
+ */
+unlabelled: number, 
+/**
+ * Cases with a report.
+ */
+reports: number, 
+/**
+ * What speaks against it; training is possible if none blocks.
+ */
+problems: Array<TrainingProblem>, };
+
+export type TrainingRequest = { 
+/**
+ * Name of the run and of its adapter: up to 64 letters, digits, `-`, `_` and `.`.
+ */
+name: string, 
+/**
+ * Identifier of a preset.
+ */
+preset: string, 
+/**
+ * The cases.
+ */
+data: TrainingData, 
+/**
+ * Name of the pack; none for the default one.
+ */
+pack: string | null, 
+/**
+ * Numbers other than the preset's.
+ */
+options: TrainingOptions, 
+/**
+ * Cores at most; none for half of them.
+ */
+cores: number | null, 
+/**
+ * A remark that is kept with the adapter.
+ */
+notes: string, };
+
+export type TrainingEstimate = { 
+/**
+ * Steps in all.
+ */
+steps: number, 
+/**
+ * Seconds of one step.
+ */
+step_s: number, 
+/**
+ * Seconds of the whole run.
+ */
+total_s: number, 
+/**
+ * Memory above what the application has now, MiB.
+ */
+memory_mib: number, 
+/**
+ * Bytes that the run's folder will take at most.
+ */
+disk_bytes: number, };
+
+export type TrainingState = "running" | "paused" | "finished" | "failed" | "cancelled";
+
+export type TrainingRun = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * What it trains.
+ */
+method: TrainingMethod, 
+/**
+ * The preset that it began with.
+ */
+preset: string, 
+/**
+ * The pack that it adapts.
+ */
+pack: string, 
+/**
+ * How it is.
+ */
+state: TrainingState, 
+/**
+ * What it is doing, such as "training" or "judging"; empty if it is not running.
+ */
+stage: string, 
+/**
+ * Steps done, of this stage while it runs.
+ */
+done: number, 
+/**
+ * Steps in all; 0 if not known yet.
+ */
+total: number, 
+/**
+ * Seconds left.
+ */
+eta_s: number | null, 
+/**
+ * Cases a second, of the last step.
+ */
+cases_per_s: number | null, 
+/**
+ * Why it failed.
+ */
+error: ErrorDto | null, 
+/**
+ * When it was asked for, RFC 3339, UTC.
+ */
+created: string, 
+/**
+ * Cases and patients it learns from and is judged on; 0 until they were read.
+ */
+cases: number, 
+/**
+ * Name of the adapter that it left.
+ */
+adapter: string | null, };
+
+export type CurvePoint = { 
+/**
+ * Step counted from 1.
+ */
+step: number, 
+/**
+ * Training loss.
+ */
+loss: number, 
+/**
+ * The figure on validation cases, where this step was judged.
+ */
+figure: number | null, };
+
+export type TrainingRunDetail = { 
+/**
+ * The run.
+ */
+run: TrainingRun, 
+/**
+ * At most 400 points; a probe has none.
+ */
+curve: Array<CurvePoint>, 
+/**
+ * What [`CurvePoint::figure`] is: `auroc` or `recall@5`.
+ */
+figure: string, 
+/**
+ * What was asked for.
+ */
+request: TrainingRequest, };
+
+export type AdapterSummary = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * How it was made.
+ */
+method: TrainingMethod, 
+/**
+ * The pack that it stands on.
+ */
+pack: string, 
+/**
+ * Hash of that pack.
+ */
+pack_hash: string, 
+/**
+ * False if that pack is not installed, or has changed since.
+ */
+fits: boolean, 
+/**
+ * True if it is in use.
+ */
+active: boolean, 
+/**
+ * When it was made, RFC 3339, UTC; empty for adapters of earlier versions.
+ */
+created: string, 
+/**
+ * The user's remark.
+ */
+notes: string, 
+/**
+ * Classes or findings; none after contrastive training.
+ */
+classes: Array<string>, 
+/**
+ * Cases trained on.
+ */
+cases: number, 
+/**
+ * Their patients.
+ */
+patients: number, 
+/**
+ * What the gate looked at: `auroc` or `recall@5`.
+ */
+metric: string, 
+/**
+ * Its value with the adapter; none if there is no report.
+ */
+value: number | null, 
+/**
+ * Its value with the pack alone.
+ */
+base_value: number | null, 
+/**
+ * True if it may go live.
+ */
+passes: boolean, 
+/**
+ * Why it may not.
+ */
+reasons: Array<string>, 
+/**
+ * Bytes of its folder.
+ */
+bytes: number, };
+
+export type FigureInterval = { 
+/**
+ * The value.
+ */
+value: number | null, 
+/**
+ * Lower end.
+ */
+low: number | null, 
+/**
+ * Upper end.
+ */
+high: number | null, };
+
+export type ClassFigures = { 
+/**
+ * Area under the ROC curve, one class against the rest.
+ */
+auroc: FigureInterval, 
+/**
+ * Average precision.
+ */
+auprc: number | null, 
+/**
+ * Sensitivity at a specificity of 0.9.
+ */
+sensitivity_at_90_specificity: number | null, 
+/**
+ * Calibration error.
+ */
+ece: number, 
+/**
+ * Brier score.
+ */
+brier: number, };
+
+export type ReportRow = { 
+/**
+ * The class or finding, or `macro` in the last row.
+ */
+name: string, 
+/**
+ * Judged cases whose label is known; in the last row all.
+ */
+n: number, 
+/**
+ * Those that have it.
+ */
+positives: number, 
+/**
+ * With the adapter.
+ */
+after: ClassFigures, 
+/**
+ * The pack alone.
+ */
+before: ClassFigures, 
+/**
+ * Two-sided p of DeLong's test.
+ */
+delong_p: number | null, };
+
+export type PlotPoint = { 
+/**
+ * 1 − specificity, or the mean probability of a bin.
+ */
+x: number, 
+/**
+ * Sensitivity, or the share of a bin's cases that have the class.
+ */
+y: number, };
+
+export type ClassPlots = { 
+/**
+ * The class or finding.
+ */
+name: string, 
+/**
+ * ROC curve with the adapter, from (0, 0) to (1, 1).
+ */
+roc_after: Array<PlotPoint>, 
+/**
+ * ROC curve of the pack alone.
+ */
+roc_before: Array<PlotPoint>, 
+/**
+ * Reliability with the adapter, one point a bin that has cases.
+ */
+reliability_after: Array<PlotPoint>, 
+/**
+ * Reliability of the pack alone.
+ */
+reliability_before: Array<PlotPoint>, };
+
+export type ConfusionTable = { 
+/**
+ * Order of rows and columns.
+ */
+classes: Array<string>, 
+/**
+ * Rows are true classes, columns the likeliest ones with the adapter.
+ */
+after: Array<Array<number>>, 
+/**
+ * The same of the pack alone.
+ */
+before: Array<Array<number>>, };
+
+export type WorstCase = { 
+/**
+ * The image's file; may be gone since.
+ */
+path: string, 
+/**
+ * What is true, such as `edema` or `no edema`.
+ */
+truth: string, 
+/**
+ * What was said instead.
+ */
+said: string, 
+/**
+ * Its probability.
+ */
+probability: number, };
+
+export type RecallRow = { 
+/**
+ * `image to report` or `report to image`.
+ */
+direction: string, 
+/**
+ * Among how many nearest.
+ */
+k: number, 
+/**
+ * With the adapter.
+ */
+after: FigureInterval, 
+/**
+ * The pack alone.
+ */
+before: FigureInterval, };
+
+export type AdapterReport = { 
+/**
+ * The adapter.
+ */
+adapter: AdapterSummary, 
+/**
+ * How the judged cases were had, in words.
+ */
+judged_on: string, 
+/**
+ * Judged cases.
+ */
+cases: number, 
+/**
+ * Their patients.
+ */
+patients: number, 
+/**
+ * Cases and patients of each class among those trained on.
+ */
+trained: Array<ClassCount>, 
+/**
+ * Before and after; empty after contrastive training.
+ */
+rows: Array<ReportRow>, 
+/**
+ * Difference of the gate's metric, after minus before.
+ */
+gain: FigureInterval, 
+/**
+ * Share of cases whose likeliest class is theirs, after; exclusive classes alone.
+ */
+accuracy: number | null, 
+/**
+ * The same before.
+ */
+base_accuracy: number | null, 
+/**
+ * Plots of each class.
+ */
+plots: Array<ClassPlots>, 
+/**
+ * Exclusive classes alone.
+ */
+confusion: ConfusionTable | null, 
+/**
+ * At most 12, worst first.
+ */
+worst: Array<WorstCase>, 
+/**
+ * Recall after contrastive training; else empty.
+ */
+retrieval: Array<RecallRow>, };

@@ -88,8 +88,8 @@ function!(tanh, tanh_slope, |x| math::tanh(x), {
 type Value = fn(&[f32], &mut [f32]);
 type Slope = fn(&[f32], &[f32], &mut [f32]);
 
-pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
-    let (value, slope): (Value, Slope) = match function {
+fn functions(function: Activation) -> (Value, Slope) {
+    match function {
         Activation::QuickGelu => (quick_gelu, quick_gelu_slope),
         Activation::GeluErf => (gelu_erf, gelu_erf_slope),
         Activation::GeluTanh => (gelu_tanh, gelu_tanh_slope),
@@ -97,7 +97,16 @@ pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
         Activation::Silu => (silu, silu_slope),
         Activation::Sigmoid => (sigmoid, sigmoid_slope),
         Activation::Tanh => (tanh, tanh_slope),
-    };
+    }
+}
+
+/// What writes a function of one slice into another.
+pub(crate) fn value(function: Activation) -> Value {
+    functions(function).0
+}
+
+pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
+    let (value, slope) = functions(function);
     let op = Fused1 {
         name: "activation",
         forward: move |x: &[f32], shape: &Shape| {

@@ -13,6 +13,7 @@ mod elementwise;
 mod fused;
 mod linear;
 mod math;
+mod packed;
 mod pool;
 mod recurrent;
 mod regular;
@@ -23,6 +24,7 @@ mod tests;
 
 pub(crate) use composed::causal_mask;
 pub(crate) use conv::Then;
+pub(crate) use packed::{After, Packed};
 pub(crate) use recurrent::Cell;
 
 /// `x Wᵀ + b` over the last axis.

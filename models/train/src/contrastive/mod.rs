@@ -196,7 +196,7 @@ impl Contrastive<'_> {
 /// Normalises grey levels as the pack's preprocessing does, into three equal planes.
 ///
 /// - `grey`: `[side · side]` in 0..=1; returns `[3 · side · side]`
-fn normalise(grey: &[f32], preprocess: &Preprocess) -> Vec<f32> {
+pub(crate) fn normalise(grey: &[f32], preprocess: &Preprocess) -> Vec<f32> {
     let mut out = Vec::with_capacity(3 * grey.len());
     for channel in 0..3 {
         let (mean, std) = (preprocess.mean[channel], preprocess.std[channel]);

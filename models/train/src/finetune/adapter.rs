@@ -1,11 +1,14 @@
 //! What a fine-tuning run leaves behind: a folder that belongs to one pack.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{Calibrator, FeatureSet};
+use super::{Calibrator, FeatureSet, Towers, TunePlan, peft};
 use crate::probe::Probe;
 use crate::{Result, TrainError};
 
@@ -14,6 +17,8 @@ pub const FORMAT: u32 = 1;
 
 const MANIFEST: &str = "adapter.json";
 const PROBE: &str = "probe.json";
+const PLAN: &str = "plan.json";
+const MODEL: &str = "model.safetensors";
 
 /// How a pack was adapted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +96,29 @@ pub struct AdapterManifest {
     pub patients: usize,
     /// Seed of the run.
     pub seed: u64,
+    /// From which probability a finding counts as present, one each; none for classes, of which the likeliest counts.
+    #[serde(default)]
+    pub operating_points: Vec<f64>,
+    /// Below this probability of the likeliest class the adapter does not know; 0 if it was not measured.
+    #[serde(default)]
+    pub abstain_below: f64,
+    /// When it was made, RFC 3339, UTC.
+    #[serde(default)]
+    pub created: String,
+    /// The user's remark.
+    #[serde(default)]
+    pub notes: String,
+    /// SHA-256 of its files by name, but for this one.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+/// What was learned.
+pub enum Learned<'a> {
+    /// A regression on features.
+    Probe(&'a Probe),
+    /// Tensors, and the plan that says where they go.
+    Tuned(&'a TunePlan, &'a Towers),
 }
 
 /// An adapter's folder that was read and fits together.
@@ -180,28 +208,96 @@ impl Adapter {
         serde_json::from_str(&text).map_err(|e| TrainError::json(&path, e))
     }
 
-    /// Writes a probe's folder, which appears whole or not at all.
+    /// The plan of an adapter that was trained by gradients.
+    ///
+    /// Errors if it is missing or damaged.
+    pub fn plan(&self) -> Result<TunePlan> {
+        let path = self.dir.join(PLAN);
+        let text = fs::read_to_string(&path).map_err(|e| TrainError::io(&path, e))?;
+        serde_json::from_str(&text).map_err(|e| TrainError::json(&path, e))
+    }
+
+    /// Tensors that were learned, by the model's keys.
+    ///
+    /// Errors if a file is missing or cut short.
+    pub fn trained(&self) -> Result<HashMap<String, Tensor>> {
+        match self.manifest.method {
+            Method::Full | Method::Contrastive => {
+                let path = self.dir.join(MODEL);
+                candle_core::safetensors::load(&path, &Device::Cpu).map_err(|e| {
+                    TrainError::Adapter {
+                        path,
+                        reason: format!("its tensors cannot be read: {e}"),
+                    }
+                })
+            }
+            _ => peft::load(&self.dir),
+        }
+    }
+
+    /// Checks every file against the manifest's digests.
+    ///
+    /// Errors if one is missing or was changed.
+    pub fn verify(&self) -> Result<()> {
+        for (name, wanted) in &self.manifest.files {
+            let found = digest_of(&self.dir.join(name))?;
+            if found != *wanted {
+                return Err(TrainError::Adapter {
+                    path: self.dir.clone(),
+                    reason: format!(
+                        "its file {name} was changed or damaged; remove the adapter and import or train it again"
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes an adapter's folder, which appears whole or not at all.
     ///
     /// - `beside`: other files by name, such as the split and the report
     ///
     /// Errors if an adapter of this name is there already.
-    pub fn write_probe(
+    pub fn write(
         dir: &Path,
         manifest: AdapterManifest,
-        probe: &Probe,
+        learned: Learned<'_>,
         beside: &[(&str, String)],
     ) -> Result<Self> {
-        let json = serde_json::to_string(probe).map_err(|e| TrainError::json(dir, e))?;
         let fresh = fresh_folder(dir)?;
-        write_file(&fresh.join(PROBE), &json)?;
+        match learned {
+            Learned::Probe(probe) => {
+                let json = serde_json::to_string(probe).map_err(|e| TrainError::json(dir, e))?;
+                write_file(&fresh.join(PROBE), &json)?;
+            }
+            Learned::Tuned(plan, towers) => {
+                let json =
+                    serde_json::to_string_pretty(plan).map_err(|e| TrainError::json(dir, e))?;
+                write_file(&fresh.join(PLAN), &json)?;
+                let trained = towers.trained();
+                match (&towers.adaptation, plan.method) {
+                    (Some(adaptation), _) => peft::save(&fresh, adaptation, &trained)?,
+                    (None, Method::Prompt) => peft::save_prompt(&fresh, &trained)?,
+                    (None, _) => {
+                        lucency_nn::save_tensors(&trained, &fresh.join(MODEL), DType::F32)?;
+                    }
+                }
+            }
+        }
         finish(&fresh, dir, manifest, beside)
     }
+}
+
+fn digest_of(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|e| TrainError::io(path, e))?;
+    let digest = Sha256::digest(&bytes);
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// An empty folder beside the adapter's place.
 ///
 /// Errors if an adapter is there already.
-pub(super) fn fresh_folder(dir: &Path) -> Result<PathBuf> {
+fn fresh_folder(dir: &Path) -> Result<PathBuf> {
     if dir.join(MANIFEST).exists() {
         return Err(TrainError::Adapter {
             path: dir.to_path_buf(),
@@ -220,7 +316,7 @@ pub(super) fn fresh_folder(dir: &Path) -> Result<PathBuf> {
 }
 
 /// Writes the manifest and the files beside it, and puts the folder into its place.
-pub(super) fn finish(
+fn finish(
     fresh: &Path,
     dir: &Path,
     manifest: AdapterManifest,
@@ -228,6 +324,12 @@ pub(super) fn finish(
 ) -> Result<Adapter> {
     for (name, text) in beside {
         write_file(&fresh.join(name), text)?;
+    }
+    let mut manifest = manifest;
+    for entry in fs::read_dir(fresh).map_err(|e| TrainError::io(fresh, e))? {
+        let path = entry.map_err(|e| TrainError::io(fresh, e))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        manifest.files.insert(name.into_owned(), digest_of(&path)?);
     }
     let path = fresh.join(MANIFEST);
     let text = serde_json::to_string_pretty(&manifest).map_err(|e| TrainError::json(&path, e))?;

@@ -2,18 +2,31 @@
 
 mod adapter;
 mod calibrate;
+mod classify;
 mod features;
 mod labels;
+mod pairs;
+pub mod peft;
+mod plan;
 mod probe;
 mod report;
+mod scorer;
+mod towers;
+mod tune;
 mod zero_shot;
 
 pub use adapter::{
-    Adapter, AdapterManifest, BasePack, FORMAT, Method, adapter_folder, is_adapter_name,
+    Adapter, AdapterManifest, BasePack, FORMAT, Learned, Method, adapter_folder, is_adapter_name,
 };
 pub use calibrate::Calibrator;
+pub use classify::{Classify, Task};
 pub use features::{FeatureSet, Pictures, extract};
 pub use labels::{LabelTable, contradictions};
+pub use pairs::Pairs;
+pub use plan::TunePlan;
 pub use probe::{ProbeChoice, ProbeOutcome, fit_probe};
 pub use report::{ClassReport, Evaluation, Gate, MacroReport, Side, evaluate, gate};
+pub use scorer::{OneImage, Scorer};
+pub use towers::Towers;
+pub use tune::{Model, Tuned, tune, tune_pairs, with_adapter};
 pub use zero_shot::ZeroShot;

@@ -4,6 +4,7 @@ mod adamax;
 mod adamw;
 mod clip;
 mod ema;
+mod layer_wise;
 mod rate;
 mod schedule;
 
@@ -16,6 +17,7 @@ pub use adamax::{Adamax, AdamaxConfig};
 pub use adamw::{AdamW, AdamWConfig, DecayScope};
 pub use clip::{clip_scale, gradient_norm};
 pub use ema::Ema;
+pub use layer_wise::LayerWise;
 pub use rate::Rate;
 pub use schedule::Schedule;
 

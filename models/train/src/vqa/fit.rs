@@ -23,7 +23,7 @@ use super::words::{glove_vectors, tfidf_vectors};
 use crate::best::{Best, write_whole};
 use crate::checkpoint::Checkpoint;
 use crate::optim::{Adamax, AdamaxConfig};
-use crate::run::{Course, Outcome, train_with};
+use crate::run::{Course, Kept, Outcome, train_with};
 use crate::{Result, TrainError};
 
 /// Files of a run's folder.
@@ -148,6 +148,8 @@ pub fn train_vqa(
         evaluate_every: per_epoch,
         log_every: per_epoch.div_ceil(8),
         select: judged.then_some("overall"),
+        patience: 0,
+        kept: Kept::Everything,
     };
     let mut optimiser = Adamax::new(AdamaxConfig::default());
     let outcome = train_with(

@@ -19,7 +19,7 @@ use crate::checkpoint::Checkpoint;
 use crate::data::rng_for;
 use crate::metrics::vqa::AnswerType;
 use crate::optim::{AdamW, AdamWConfig};
-use crate::run::{Course, Objective, StepLoss, train_with};
+use crate::run::{Course, Kept, Objective, StepLoss, train_with};
 
 /// Questions a step. Source: `type_classifier.py` of sarahESL/PubMedCLIP.
 const BATCH: usize = 32;
@@ -135,6 +135,8 @@ pub(super) fn train_types(
         evaluate_every: per_epoch,
         log_every: per_epoch,
         select: (!split.held_out.is_empty()).then_some("accuracy"),
+        patience: 0,
+        kept: Kept::Everything,
     };
     // Adam as PyTorch's default, without decay.
     let mut optimiser = AdamW::new(AdamWConfig {

@@ -89,7 +89,9 @@ impl Block {
 
     /// `[b, n, width]` to `[b, n, width]`.
     pub(super) fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
-        let x = (x + self.attention.forward(&self.norm1.forward(x)?, mask)?)?;
+        let x = self
+            .attention
+            .forward_beside(x, &self.norm1.forward(x)?, mask)?;
         self.mlp(&x)
     }
 
@@ -101,9 +103,10 @@ impl Block {
     }
 
     fn mlp(&self, x: &Tensor) -> Result<Tensor> {
-        let hidden = self.widen.forward(&self.norm2.forward(x)?)?; // [b, n, mlp_width]
-        let hidden = self.activation.forward(&hidden)?;
-        Ok((x + self.narrow.forward(&hidden)?)?)
+        let hidden = self
+            .widen
+            .forward_activated(&self.norm2.forward(x)?, self.activation)?; // [b, n, mlp_width]
+        Ok(self.narrow.forward_beside(x, &hidden)?)
     }
 }
 
@@ -131,7 +134,10 @@ impl Projection {
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::OutIn(linear) => Ok(linear.forward(x)?),
-            Self::InOut(weight) => Ok(x.matmul(weight)?),
+            // A plain product would compute a gradient of a frozen weight too.
+            Self::InOut(weight) => {
+                Ok(Linear::from_tensors(weight.t()?.contiguous()?, None).forward(x)?)
+            }
         }
     }
 }

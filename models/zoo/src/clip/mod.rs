@@ -10,12 +10,14 @@ mod infer;
 mod init;
 mod resnet;
 mod text;
+mod tower;
 mod vit;
 
 pub use config::{
     ClipConfig, KeyLayout, Pooling, ResNetConfig, TextConfig, VisionConfig, VitConfig,
 };
 pub use infer::Shapes;
+pub use tower::{ImageEncoder, TextEncoder};
 
 use crate::error::Result;
 use candle_core::Tensor;
@@ -54,17 +56,9 @@ impl Clip {
     ///
     /// Errors if the configuration cannot exist, or a tensor is missing or has another shape.
     pub fn load(weights: &Weights, config: &ClipConfig) -> Result<Self> {
-        config.check()?;
-        init::draw_blocks(weights, config)?;
-        let (dim, layout) = (config.embed_dim, config.layout);
         Ok(Self {
-            image: match &config.vision {
-                VisionConfig::Vit(vit) => ImageTower::Vit(Vit::load(weights, vit, dim, layout)?),
-                VisionConfig::ResNet(resnet) => {
-                    ImageTower::ResNet(Box::new(ResNet::load(weights, resnet, dim)?))
-                }
-            },
-            text: TextTower::load(weights, &config.text, dim, layout)?,
+            image: ImageEncoder::load(weights, config)?.0,
+            text: TextEncoder::load(weights, config)?.0,
             logit_scale: weights.get((), "logit_scale", Init::Const(init::LOGIT_SCALE))?,
             config: config.clone(),
         })
@@ -94,6 +88,23 @@ impl Clip {
     /// Errors if there are too many positions or an id is outside the vocabulary.
     pub fn encode_text(&self, ids: &Tensor) -> Result<Tensor> {
         self.text.forward(ids)
+    }
+
+    /// Encodes texts with learned vectors in place of their first words, as prompt learning does.
+    ///
+    /// - `ids`: as [`encode_text`](Self::encode_text), with any ids that are no end at positions 1 to m
+    /// - `context`: `[m, width]` of the text tower
+    /// - returns `[batch, embed_dim]`, not normalised
+    ///
+    /// Errors if a text ends within its first m + 1 positions.
+    /// Source: Zhou et al. 2022 (CoOp), eq. 2.
+    pub fn encode_text_with_context(&self, ids: &Tensor, context: &Tensor) -> Result<Tensor> {
+        self.text.forward_with_context(ids, context)
+    }
+
+    /// The vectors of tokens as they enter the text tower, before positions, `[batch, n, width]`.
+    pub fn token_vectors(&self, ids: &Tensor) -> Result<Tensor> {
+        self.text.token_vectors(ids)
     }
 
     /// Embeds images: as [`encode_image`](Self::encode_image), scaled to unit length.

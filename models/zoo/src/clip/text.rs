@@ -77,8 +77,12 @@ impl TextTower {
 
     /// The last block's output, `[b, n, width]`, before the last layer norm.
     fn hidden(&self, ids: &Tensor) -> Result<Tensor> {
-        let (_, n) = ids.dims2()?;
-        let tokens = self.tokens.forward(ids)?; // [b, n, width]
+        self.states(&self.tokens.forward(ids)?)
+    }
+
+    /// Token vectors `[b, n, width]` through all blocks.
+    fn states(&self, tokens: &Tensor) -> Result<Tensor> {
+        let n = tokens.dim(1)?;
         let mut x = tokens.broadcast_add(&self.positions.narrow(0, 0, n)?)?;
         for block in &self.blocks {
             x = block.forward(&x, &Mask::Causal)?;
@@ -97,6 +101,33 @@ impl TextTower {
         self.projection.forward(&self.pooled(ids)?)
     }
 
+    /// Vectors of tokens before their positions are added, `[b, n, width]`.
+    pub(super) fn token_vectors(&self, ids: &Tensor) -> Result<Tensor> {
+        Ok(self.tokens.forward(ids)?)
+    }
+
+    /// As [`forward`](Self::forward), with `context` `[m, width]` in place of the token vectors at positions 1 to m.
+    pub(super) fn forward_with_context(&self, ids: &Tensor, context: &Tensor) -> Result<Tensor> {
+        self.check(ids)?;
+        let ends = ends(ids, self.pooling)?;
+        let n = ends.iter().max().map_or(1, |end| end + 1);
+        let (m, width) = context.dims2()?;
+        if ends.iter().any(|end| *end <= m) {
+            return Err(ZooError::Config(format!(
+                "{m} context vectors do not fit between a text's start and its end"
+            )));
+        }
+        let tokens = self.tokens.forward(&ids.narrow(1, 0, n)?.contiguous()?)?; // [b, n, width]
+        let context = context
+            .unsqueeze(0)?
+            .broadcast_as((tokens.dim(0)?, m, width))?
+            .contiguous()?;
+        let start = tokens.narrow(1, 0, 1)?.contiguous()?;
+        let rest = tokens.narrow(1, 1 + m, n - 1 - m)?.contiguous()?;
+        let hidden = self.states(&Tensor::cat(&[start, context, rest], 1)?)?;
+        self.projection.forward(&self.at_ends(&hidden, &ends)?)
+    }
+
     /// The state where each text ends, `[b, width]`.
     pub(super) fn pooled(&self, ids: &Tensor) -> Result<Tensor> {
         self.check(ids)?;
@@ -104,12 +135,18 @@ impl TextTower {
         // Nothing looks ahead, so what follows the last end changes nothing and is not computed.
         let n = ends.iter().max().map_or(1, |end| end + 1);
         let hidden = self.hidden(&ids.narrow(1, 0, n)?.contiguous()?)?; // [b, n, width]
+        self.at_ends(&hidden, &ends)
+    }
+
+    /// The states `[b, n, width]` at each text's end behind the last layer norm, `[b, width]`.
+    fn at_ends(&self, hidden: &Tensor, ends: &[usize]) -> Result<Tensor> {
+        let n = hidden.dim(1)?;
         let rows: Vec<u32> = ends
             .iter()
             .enumerate()
             .map(|(row, end)| (row * n + end) as u32)
             .collect();
-        let rows = Tensor::from_vec(rows, ends.len(), ids.device())?;
+        let rows = Tensor::from_vec(rows, ends.len(), hidden.device())?;
         let states = hidden.flatten_to(1)?.index_select(&rows, 0)?; // [b, width]
         Ok(self.norm.forward(&states)?)
     }

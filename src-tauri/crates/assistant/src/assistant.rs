@@ -16,6 +16,7 @@ use crate::cache::{EmbeddingStore, FrameFeatures, Memory};
 use crate::dto::{FigureDto, PackSummary};
 use crate::error::{AssistantError, Result};
 use crate::findings::LabelEmbeddings;
+use crate::finetune::{ActiveAdapter, active_adapter};
 use crate::network::QuestionNetwork;
 use crate::picture::Picture;
 use crate::{assets, picture};
@@ -62,6 +63,7 @@ pub struct Assistant {
     tokenizer: Option<ClipTokenizer>,
     head: Option<AnswerHead>,
     network: Option<QuestionNetwork>,
+    adapter: Option<ActiveAdapter>,
     memory: Memory,
     store: EmbeddingStore,
     labels: Mutex<HashMap<String, Arc<LabelEmbeddings>>>,
@@ -69,9 +71,9 @@ pub struct Assistant {
 }
 
 impl Assistant {
-    /// Verifies the pack and loads its networks.
+    /// Verifies the pack and loads its networks, and the adapter that is in use on it.
     ///
-    /// Errors if the pack is missing, damaged or not understood.
+    /// Errors if the pack or the adapter is missing, damaged or not understood.
     pub fn open(options: Options) -> Result<Self> {
         let store = options.store();
         let pack = store.find(options.pack.as_deref().unwrap_or(DEFAULT_PACK))?;
@@ -83,6 +85,7 @@ impl Assistant {
         };
         let head = pack.load_answer_head(&device)?;
         let network = QuestionNetwork::of(&pack, &clip)?;
+        let adapter = active_adapter(&options.home, &pack)?;
         Ok(Self {
             store: EmbeddingStore::new(&options.home, pack.hash()),
             options,
@@ -90,11 +93,17 @@ impl Assistant {
             tokenizer,
             head,
             network,
+            adapter,
             memory: Memory::new(REMEMBERED_FRAMES),
             labels: Mutex::default(),
             library: OnceLock::new(),
             pack,
         })
+    }
+
+    /// Where things are.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// The pack in use.
@@ -109,6 +118,11 @@ impl Assistant {
             false => Origin::Installed,
         };
         summary(self.pack.manifest(), self.pack.hash(), origin)
+    }
+
+    /// The adapter in use.
+    pub(crate) fn adapter(&self) -> Option<&ActiveAdapter> {
+        self.adapter.as_ref()
     }
 
     pub(crate) fn clip(&self) -> &Clip {
@@ -217,11 +231,6 @@ impl Assistant {
                 embedding,
             })
         })
-    }
-
-    fn pixels(&self, picture: &Picture) -> Result<Tensor> {
-        let preprocess = &self.pack.manifest().preprocessing;
-        Ok(preprocess.batch(&[&picture.image], &Device::Cpu)?)
     }
 
     pub(crate) fn cached_labels(

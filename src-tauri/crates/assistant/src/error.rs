@@ -10,7 +10,7 @@ use lucency_zoo::ZooError;
 use crate::dto::ErrorDto;
 
 /// Result with an [`AssistantError`].
-pub type Result<T> = std::result::Result<T, AssistantError>;
+pub type Result<T, E = AssistantError> = std::result::Result<T, E>;
 
 /// Why a use case failed. Messages never carry patient data.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,15 @@ pub enum AssistantError {
     Tensor(#[from] candle_core::Error),
     /// A measure could not be computed.
     #[error(transparent)]
-    Measure(#[from] TrainError),
+    Measure(TrainError),
+    /// Cases, a run or an adapter cannot be used.
+    #[error("{message}")]
+    Training {
+        /// Stable word for the cause.
+        code: &'static str,
+        /// What, where, and what to do.
+        message: String,
+    },
     /// The question is empty or far too long.
     #[error("{0}")]
     Question(String),
@@ -83,6 +91,31 @@ pub enum AssistantError {
     Stopped,
 }
 
+impl From<TrainError> for AssistantError {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Stopped => Self::Stopped,
+            error => Self::Measure(error),
+        }
+    }
+}
+
+/// The system's number for a full disk.
+const NO_SPACE: &str = "os error 28";
+
+fn of_training(error: &TrainError) -> &'static str {
+    match error {
+        error if error.to_string().contains(NO_SPACE) => "disk_full",
+        TrainError::Data(_) => "bad_data",
+        TrainError::Plan(_) => "bad_plan",
+        TrainError::Checkpoint { .. } => "bad_checkpoint",
+        TrainError::Adapter { .. } => "bad_adapter",
+        TrainError::Diverged { .. } => "diverged",
+        TrainError::Io { .. } => "io",
+        _ => "measure_failed",
+    }
+}
+
 impl AssistantError {
     /// A stable, snake_case word for the cause, for programs to switch on.
     pub fn code(&self) -> &'static str {
@@ -92,7 +125,8 @@ impl AssistantError {
             Self::Pack(e) => e.code(),
             Self::Library(e) => e.code(),
             Self::Zoo(_) | Self::Layer(_) | Self::Tensor(_) => "model_failed",
-            Self::Measure(_) => "measure_failed",
+            Self::Measure(e) => of_training(e),
+            Self::Training { code, .. } => code,
             Self::Question(_) => "bad_question",
             Self::NoAnswers(_) => "no_answers",
             Self::NoLabels(_) => "no_labels",

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use lucency_packs::{Decision, Label, LabelSet, Platt};
 
 use crate::assistant::Assistant;
-use crate::dto::{FindingScore, Findings};
+use crate::dto::{FindingScore, Findings, Provenance};
 use crate::error::{AssistantError, Result};
+use crate::finetune::ActiveAdapter;
 use crate::picture::Picture;
 use crate::provenance::provenance;
 
@@ -23,7 +24,7 @@ pub(crate) struct LabelEmbeddings {
 }
 
 impl Assistant {
-    /// Scores every label of `labels` (or of the pack's set for this kind of image) on one picture.
+    /// Scores every label of `labels` (or of the adapter in use, or of the pack's set for this kind of image) on one picture.
     ///
     /// Errors if the pack has no label set and none is given.
     pub fn findings(
@@ -33,6 +34,12 @@ impl Assistant {
         now: Timestamp,
     ) -> Result<Findings> {
         let begun = Instant::now();
+        let adapter = self
+            .adapter()
+            .filter(|a| labels.is_none() && a.knows_classes());
+        if let Some(adapter) = adapter {
+            return self.findings_of(adapter, picture, begun, now);
+        }
         let (set, note) = match labels {
             Some(set) => (set, note_on_set(set, picture)),
             None => self.label_set_for(picture)?,
@@ -51,6 +58,27 @@ impl Assistant {
             calibrated: set.is_calibrated(),
             note,
             provenance: provenance(self.pack(), picture, begun, now),
+        })
+    }
+
+    /// What the adapter in use says of its own classes.
+    fn findings_of(
+        &self,
+        adapter: &ActiveAdapter,
+        picture: &Picture,
+        begun: Instant,
+        now: Timestamp,
+    ) -> Result<Findings> {
+        let (findings, note) = adapter.findings(self, picture)?;
+        Ok(Findings {
+            label_set: format!("Your classes ({})", adapter.name()),
+            findings,
+            calibrated: adapter.is_calibrated(),
+            note,
+            provenance: Provenance {
+                adapter: Some(adapter.name().to_owned()),
+                ..provenance(self.pack(), picture, begun, now)
+            },
         })
     }
 

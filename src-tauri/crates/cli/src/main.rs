@@ -1,7 +1,6 @@
 //! `lucency`: the assistant's use cases without a window. Every command has `--json`.
 
 mod commands;
-mod csv;
 mod npy;
 mod output;
 mod sample;
@@ -47,8 +46,14 @@ enum Command {
     /// Keep a library of your own cases
     #[command(subcommand)]
     Library(commands::library::Library),
-    /// Find cases by the words of their reports
-    Search(commands::search::Search),
+    /// Find cases of the library by words, by meaning, or by an image
+    Search(Box<commands::search::Search>),
+    /// Runs of fine-tuning: how they are, go on, end
+    #[command(subcommand)]
+    Runs(commands::finetune::Runs),
+    /// What runs left: put into use, take back, carry elsewhere
+    #[command(subcommand)]
+    Adapters(commands::finetune::Adapters),
     Packs(commands::packs::Arguments),
     Phantom(commands::phantom::Phantom),
     #[command(subcommand)]
@@ -72,6 +77,8 @@ fn main() -> std::process::ExitCode {
         Command::Demo(command) => command.run(output),
         Command::Library(command) => command.run(output),
         Command::Search(command) => command.run(output),
+        Command::Runs(command) => command.run(output),
+        Command::Adapters(command) => command.run(output),
         Command::Packs(arguments) => commands::packs::run(arguments, output),
         Command::Phantom(command) => command.run(output),
         Command::Train(command) => command.run(output),

@@ -1,6 +1,7 @@
 //! Digests, and writes that happen at once or not at all.
 
-use std::io::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -18,7 +19,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The bytes of exactly `2 N` hexadecimal digits.
-pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     let mut bytes = [0; N];
     if digits.len() != 2 * N || !digits.iter().all(u8::is_ascii_hexdigit) {
@@ -34,7 +35,7 @@ pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 pub(crate) fn write_atomic(path: &Path, parts: &[&[u8]]) -> Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let write = || {
-        std::fs::create_dir_all(parent)?;
+        fs::create_dir_all(parent)?;
         let mut file = tempfile::NamedTempFile::new_in(parent)?;
         for part in parts {
             file.write_all(part)?;
@@ -44,4 +45,22 @@ pub(crate) fn write_atomic(path: &Path, parts: &[&[u8]]) -> Result<()> {
         Ok(())
     };
     write().map_err(LibraryError::io(path))
+}
+
+/// SHA-256 of a file, and its length.
+///
+/// Errors as the operating system does.
+pub fn file_digest(path: &Path) -> std::io::Result<([u8; 32], u64)> {
+    let mut file = fs::File::open(path)?;
+    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((hash.finalize().into(), bytes)),
+            n => {
+                hash.update(&buffer[..n]);
+                bytes += n as u64;
+            }
+        }
+    }
 }

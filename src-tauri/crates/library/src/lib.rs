@@ -21,11 +21,13 @@ pub mod vectors;
 pub use case::{Case, ImageFile, NewCase};
 pub use db::{AuditEntry, Restored, SqliteStore, StoreOptions, Verified};
 pub use error::{LibraryError, Result};
+pub use files::{file_digest, unhex};
 pub use library::{Exclude, Hit, Library};
 pub use records::{
-    CaseRecord, CaseSummary, Count, EmbeddingKind, Facts, Filter, ImageReference, Label,
-    LabelValue, NewEmbedding, NewRecord, Page, Question, Region, Source, Space, Stats,
-    StoredEmbedding, Text, TextKind, Unembedded,
+    CaseRecord, CaseSummary, Count, Coverage, Embedded, EmbeddingKind, Facts, Filter,
+    ImageReference, Label, LabelValue, NewEmbedding, NewRecord, Page, Question, Region, Source,
+    Space, SpaceState, Stats, StoredEmbedding, Text, TextKind, Unembedded, UnembeddedImage,
+    Unreadable,
 };
 pub use storage::{Batch, Embeddings, Storage, Written};
 pub use store::{CaseStore, FolderStore};

@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::import::{Checkpoint, ImportKey, Leaks, Reject};
 use crate::records::{
-    CaseRecord, CaseSummary, Filter, ImageReference, NewEmbedding, NewRecord, Page, Source, Space,
-    Stats, StoredEmbedding, Unembedded,
+    CaseRecord, CaseSummary, Coverage, Embedded, Filter, ImageReference, NewEmbedding, NewRecord,
+    Page, Source, Space, SpaceState, Stats, StoredEmbedding, Unembedded, Unreadable,
 };
 use crate::search::{WordHits, WordQuery};
 
@@ -77,6 +77,33 @@ pub trait Storage: Send + Sync {
     /// How many embeddings there are.
     fn count_embeddings(&self, space: &Space) -> Result<u64>;
 
+    /// How many embeddings a space has, and when they last changed.
+    fn space_state(&self, space: &Space) -> Result<SpaceState>;
+
+    /// Rows of the embeddings of all cases that `filter` lets through, ascending.
+    fn embedding_rows(&self, space: &Space, filter: &Filter) -> Result<Vec<i64>>;
+
+    /// What rows of embeddings belong to; those that are gone are left out.
+    fn embedded(&self, rows: &[i64]) -> Result<Vec<Embedded>>;
+
+    /// How much of the library has an embedding.
+    fn coverage(&self, space: &Space) -> Result<Coverage>;
+
+    /// Notes images that cannot be decoded: [`unembedded`](Self::unembedded) leaves them out until their files change.
+    ///
+    /// - `dim`: numbers in an embedding of the space
+    fn put_unreadable(&self, space: &Space, dim: usize, images: &[Unreadable]) -> Result<()>;
+
+    /// Cases that have an image, told by its file or by the pixels that were embedded.
+    ///
+    /// - `file`: SHA-256 of the file
+    /// - `pixels`: SHA-256 of the pixels, see [`NewEmbedding::pixels`]
+    fn cases_with_image(
+        &self,
+        file: Option<&[u8; 32]>,
+        pixels: Option<&[u8; 32]>,
+    ) -> Result<Vec<String>>;
+
     /// Images or reports without an embedding, from the first above `after`, at most `limit`.
     fn unembedded(&self, space: &Space, after: i64, limit: usize) -> Result<Vec<Unembedded>>;
 
@@ -85,6 +112,10 @@ pub trait Storage: Send + Sync {
 
     /// Takes up an import where it stopped, or begins it.
     fn open_import(&self, source: &Source, key: &ImportKey) -> Result<Checkpoint>;
+
+    /// Where an import stopped that was interrupted; none if it was not begun, is finished, or begins anew because its
+    /// data changed.
+    fn interrupted_import(&self, source: &str, key: &ImportKey) -> Result<Option<Checkpoint>>;
 
     /// What is known of an image file that did not change since it was imported.
     fn known_image(&self, source: &str, path: &str) -> Result<Option<ImageReference>>;

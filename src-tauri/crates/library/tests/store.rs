@@ -55,6 +55,7 @@ fn embed(store: &SqliteStore) {
         .map(|(i, case)| NewEmbedding {
             case_id: case.id.clone(),
             image: Some(case.images[0].path.clone()),
+            pixels: None,
             vector: vec![f16::from_f32(1.0), f16::from_f32(i as f32)],
         })
         .collect();
@@ -265,6 +266,7 @@ fn embeddings_come_back_in_order_and_change_the_generation() {
     let bad = NewEmbedding {
         case_id: cases(&store)[0].id.clone(),
         image: Some("1.png".into()),
+        pixels: None,
         vector: vec![f16::from_f32(1.0)],
     };
     let error = store.put_embeddings(&space(), &[bad]).unwrap_err();

@@ -69,6 +69,7 @@ export class MockCore {
       app_version: '0.1.0',
       pack_name: PACK.name,
       pack_hash: PACK.hash,
+      adapter: null,
       pixel_hash: HEX,
       frame: 1,
       preprocessing: 'squash to 128 × 128, grey, mean 0.5, deviation 0.25',

@@ -9,10 +9,12 @@
 use std::sync::OnceLock;
 
 mod dots;
+mod panels;
 mod tiles;
 mod vector;
 
 pub(crate) use dots::{Rows, dots, dots_tile};
+pub(crate) use panels::{Finish, Panels};
 pub(crate) use tiles::{Offsets, correlate_tile, tile};
 
 /// Which instructions the machine has.

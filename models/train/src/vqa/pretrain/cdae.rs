@@ -14,7 +14,7 @@ use super::claim;
 use crate::checkpoint::Checkpoint;
 use crate::data::rng_for;
 use crate::optim::{AdamW, AdamWConfig};
-use crate::run::{Course, Objective, Outcome, StepLoss, train_with};
+use crate::run::{Course, Kept, Objective, Outcome, StepLoss, train_with};
 use crate::split::grouped_split;
 use crate::{Result, TrainError};
 
@@ -183,6 +183,8 @@ pub fn train_cdae(
         evaluate_every: per_epoch,
         log_every: per_epoch.div_ceil(4),
         select: None,
+        patience: 0,
+        kept: Kept::Everything,
     };
     let mut optimiser = AdamW::new(AdamWConfig {
         beta2: 0.999,

@@ -13,7 +13,7 @@ use super::claim;
 use crate::checkpoint::Checkpoint;
 use crate::data::rng_for;
 use crate::optim::{AdamW, AdamWConfig};
-use crate::run::{Course, Objective, Outcome, StepLoss, train_with};
+use crate::run::{Course, Kept, Objective, Outcome, StepLoss, train_with};
 use crate::{Result, TrainError};
 
 /// Side of the network's input.
@@ -269,6 +269,8 @@ pub fn train_maml(
         evaluate_every: 100,
         log_every: 20,
         select: None,
+        patience: 0,
+        kept: Kept::Everything,
     };
     let mut optimiser = AdamW::new(AdamWConfig {
         beta2: 0.999,

@@ -14,6 +14,9 @@ pub struct Provenance {
     pub pack_name: String,
     /// Hash of the pack's manifest, which names the hash of every file of the pack.
     pub pack_hash: String,
+    /// Name of the adapter that gave the result; none if it is the pack's own.
+    #[serde(default)]
+    pub adapter: Option<String>,
     /// SHA-256 of the frame's stored values and shape.
     pub pixel_hash: String,
     /// Frame within its file, counted from 1.

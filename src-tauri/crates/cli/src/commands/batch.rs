@@ -9,8 +9,8 @@ use lucency_study::{OpenOptions, Source};
 use serde::Serialize;
 
 use super::assist::{open, progress_line};
-use crate::csv;
 use crate::output::CommandError;
+use lucency_assistant::csv;
 
 /// Pictures that are kept while neighbouring rows ask about them.
 const KEPT: usize = 8;

@@ -34,6 +34,8 @@ pub struct Bench {
 enum Only {
     /// Time searches in a large library of synthetic vectors
     Library(super::bench_library::BenchLibrary),
+    /// Time published architectures at their real sizes
+    Models(super::bench_models::BenchModels),
     /// Time training of the question-answering network, and asking
     Vqa(super::bench_vqa::BenchVqa),
 }
@@ -83,6 +85,7 @@ impl Bench {
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
         match &self.only {
             Some(Only::Library(library)) => return library.run(output),
+            Some(Only::Models(models)) => return models.run(output),
             Some(Only::Vqa(vqa)) => return vqa.run(output),
             None => {}
         }

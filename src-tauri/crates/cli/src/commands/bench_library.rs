@@ -13,6 +13,7 @@ use lucency_library::vectors::{
 use serde::Serialize;
 
 use super::bench::{Machine, machine, ms, status_mib};
+use super::bench_store::{self, Wanted};
 use crate::output::{CommandError, Output};
 use crate::synthetic::Cloud;
 
@@ -39,10 +40,16 @@ pub struct BenchLibrary {
     /// Neighbours that are sought
     #[arg(long, default_value_t = 10)]
     k: usize,
+    /// Measure instead a library of this many synthetic reports: filling it, and searching its words
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    reports: u64,
+    /// Measure instead, or also, the import of this many large radiographs
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    images: u64,
     /// Where the random numbers begin
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Folder for the index while it is measured [default: the system's folder for temporary files]
+    /// Folder for the index or library while it is measured [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
     /// Write the vectors here, and beside them queries and their exact neighbours, for other programs to search
@@ -97,6 +104,20 @@ struct Times {
 impl BenchLibrary {
     /// Measures and prints.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
+        let scratch = match &self.scratch {
+            Some(folder) => tempfile::tempdir_in(folder),
+            None => tempfile::tempdir(),
+        };
+        let scratch = scratch.map_err(io)?;
+        if self.reports > 0 || self.images > 0 {
+            let wanted = Wanted {
+                reports: self.reports,
+                images: self.images,
+                k: self.k,
+                scratch: scratch.path(),
+            };
+            return bench_store::run(&wanted, output);
+        }
         let cloud = Cloud::new(self.dim, self.clusters, self.seed);
         let queries = cloud.queries(self.queries.max(1));
         let cpu = cpu_s();
@@ -112,11 +133,6 @@ impl BenchLibrary {
             self.export(path, &cloud, &queries, &exact)?;
         }
 
-        let scratch = match &self.scratch {
-            Some(folder) => tempfile::tempdir_in(folder),
-            None => tempfile::tempdir(),
-        };
-        let scratch = scratch.map_err(io)?;
         let path = scratch.path().join(KEY.file_name());
         let begun = Instant::now();
         index.save(&path, KEY).map_err(library)?;

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lucency_assistant::csv;
+use lucency_assistant::dto::TrainingColumns;
 use lucency_assistant::evaluate::{PairRanks, RetrievalPair, RetrievalReport, evaluate_retrieval};
+use lucency_assistant::finetune::{Table, parse_columns};
 use lucency_assistant::{Interrupt, Progress};
 use lucency_train::statistics::{Estimate, Retrieval};
 
 use super::assist::PackChoice;
-use super::table::{Columns, Table};
-use crate::csv;
+
 use crate::output::{CommandError, Output};
 
 /// `lucency eval retrieval --data DIR --table FILE.csv --columns image=COL,report=COL,patient=COL`
@@ -55,7 +57,7 @@ impl RetrievalOf {
     }
 
     fn pairs(&self) -> Result<Vec<RetrievalPair>, CommandError> {
-        let columns = Columns::parse(&self.columns)?;
+        let columns = parse_columns(&self.columns)?;
         pairs(&Table::read(&self.table)?, &columns, &self.data)
     }
 }
@@ -63,7 +65,7 @@ impl RetrievalOf {
 /// A row whose patient is not known is a patient of its own.
 fn pairs(
     table: &Table,
-    columns: &Columns,
+    columns: &TrainingColumns,
     data: &Path,
 ) -> Result<Vec<RetrievalPair>, CommandError> {
     let Some(report) = &columns.report else {
@@ -179,7 +181,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         pairs(
             &Table::read(&path)?,
-            &Columns::parse(columns)?,
+            &parse_columns(columns)?,
             Path::new("d"),
         )
     }

@@ -1,11 +1,15 @@
 //! Embeddings: 16-bit floats, little endian, one row an image or a report.
 
 use half::f16;
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params_from_iter};
 
 use super::connection::Sql;
+use super::filter;
 use crate::error::LibraryError;
-use crate::records::{EmbeddingKind, NewEmbedding, Space, StoredEmbedding, Unembedded};
+use crate::records::{
+    Embedded, EmbeddingKind, Filter, NewEmbedding, Space, SpaceState, StoredEmbedding,
+};
 
 /// Stores embeddings, in place of earlier ones of the same images or reports.
 pub(super) fn put(
@@ -24,6 +28,7 @@ pub(super) fn put(
     let mut remove = transaction.prepare(
         "DELETE FROM embeddings WHERE space = ?1 AND case_row = ?2 AND ifnull(image_row, 0) = ifnull(?3, 0)",
     )?;
+    let mut pixels = transaction.prepare("UPDATE images SET pixels = ?2 WHERE row = ?1")?;
     let mut insert = transaction.prepare(
         "INSERT INTO embeddings (space, case_row, image_row, vector) VALUES (?1, ?2, ?3, ?4)",
     )?;
@@ -45,6 +50,9 @@ pub(super) fn put(
                 return Err(LibraryError::Vectors(wanted.into()).into());
             }
         };
+        if let (Some(image_row), Some(hash)) = (image_row, &embedding.pixels) {
+            pixels.execute((image_row, hash.as_slice()))?;
+        }
         remove.execute((space_row, case_row, image_row))?;
         let bytes: Vec<u8> = embedding
             .vector
@@ -73,7 +81,12 @@ fn check(embedding: &NewEmbedding, dim: usize) -> Result<(), LibraryError> {
     }
 }
 
-fn space_row(transaction: &Transaction<'_>, space: &Space, dim: usize) -> Sql<(i64, usize)> {
+/// The row of a space, which is made if it is new, and the length of its vectors.
+pub(super) fn space_row(
+    transaction: &Transaction<'_>,
+    space: &Space,
+    dim: usize,
+) -> Sql<(i64, usize)> {
     transaction.execute(
         "INSERT OR IGNORE INTO spaces (pack, kind, dim) VALUES (?1, ?2, ?3)",
         (&space.pack, space.kind.word(), dim as i64),
@@ -122,43 +135,75 @@ pub(super) fn count(connection: &Connection, space: &Space) -> Sql<u64> {
     Ok(n.max(0) as u64)
 }
 
-/// Images or reports that have no embedding.
-pub(super) fn missing(
-    connection: &Connection,
-    space: &Space,
-    after: i64,
-    limit: usize,
-) -> Sql<Vec<Unembedded>> {
-    let sql = match space.kind {
-        EmbeddingKind::Image => {
-            "SELECT images.row, cases.id, sources.root, images.path, NULL
-             FROM images JOIN cases ON cases.row = images.case_row JOIN sources ON sources.row = cases.source
-             WHERE images.row > ?3 AND NOT EXISTS (
-                 SELECT 1 FROM embeddings WHERE embeddings.case_row = images.case_row AND image_row = images.row
-                 AND space = (SELECT row FROM spaces WHERE pack = ?1 AND kind = ?2))
-             ORDER BY images.row LIMIT ?4"
-        }
-        EmbeddingKind::Report => {
-            "SELECT cases.row, cases.id, NULL, NULL,
-                 (SELECT group_concat(body, char(10)) FROM reports WHERE case_row = cases.row)
-             FROM cases
-             WHERE cases.row > ?3 AND EXISTS (SELECT 1 FROM reports WHERE case_row = cases.row)
-             AND NOT EXISTS (
-                 SELECT 1 FROM embeddings WHERE embeddings.case_row = cases.row
-                 AND space = (SELECT row FROM spaces WHERE pack = ?1 AND kind = ?2))
-             ORDER BY cases.row LIMIT ?4"
-        }
+/// How many embeddings a space has, and when they last changed.
+pub(super) fn state(connection: &Connection, space: &Space) -> Sql<SpaceState> {
+    let found = connection
+        .query_row(
+            "SELECT changed, dim, (SELECT count(*) FROM embeddings WHERE space = spaces.row)
+             FROM spaces WHERE pack = ?1 AND kind = ?2",
+            (&space.pack, space.kind.word()),
+            |row| {
+                let number = |i| row.get::<_, i64>(i).map(|n| n.max(0) as u64);
+                Ok(SpaceState {
+                    changed: number(0)?,
+                    dim: number(1)? as usize,
+                    count: number(2)?,
+                })
+            },
+        )
+        .optional()?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Rows of the embeddings of the cases that a filter lets through, ascending.
+pub(super) fn rows(connection: &Connection, space: &Space, filter: &Filter) -> Sql<Vec<i64>> {
+    let (condition, filters) = filter::condition(filter, "cases");
+    // Both ways read indexes alone: vectors lie in the same pages as their rows and would be read too.
+    let sql = match condition.as_str() {
+        "" => "SELECT row FROM embeddings INDEXED BY embeddings_space WHERE space = ?".to_owned(),
+        condition => format!(
+            "SELECT embeddings.row FROM cases CROSS JOIN embeddings INDEXED BY embeddings_of
+             ON embeddings.case_row = cases.row AND embeddings.space = ? {condition}"
+        ),
     };
-    let mut statement = connection.prepare(sql)?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map((&space.pack, space.kind.word(), after, limit), |row| {
-        let (root, path): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
-        Ok(Unembedded {
-            row: row.get(0)?,
-            case_id: row.get(1)?,
-            image: root.zip(path),
-            text: row.get(4)?,
-        })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let space: Option<i64> = connection
+        .query_row(
+            "SELECT row FROM spaces WHERE pack = ?1 AND kind = ?2",
+            (&space.pack, space.kind.word()),
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(space) = space else {
+        return Ok(Vec::new());
+    };
+    let values = std::iter::once(Value::Integer(space)).chain(filters);
+    let mut statement = connection.prepare(&sql)?;
+    let found = statement.query_map(params_from_iter(values), |row| row.get(0))?;
+    let mut rows: Vec<i64> = found.collect::<rusqlite::Result<_>>()?;
+    rows.sort_unstable();
+    Ok(rows)
+}
+
+/// What rows of embeddings belong to.
+pub(super) fn embedded(connection: &Connection, rows: &[i64]) -> Sql<Vec<Embedded>> {
+    let mut statement = connection.prepare(
+        "SELECT cases.id, image_row IS NOT NULL, (SELECT count(*) FROM images AS before
+             WHERE before.case_row = embeddings.case_row AND before.row < image_row)
+         FROM embeddings JOIN cases ON cases.row = case_row WHERE embeddings.row = ?1",
+    )?;
+    let mut found = Vec::with_capacity(rows.len());
+    for &row in rows {
+        let one = statement
+            .query_row([row], |columns| {
+                let (of_image, place): (bool, i64) = (columns.get(1)?, columns.get(2)?);
+                Ok(Embedded {
+                    row,
+                    case_id: columns.get(0)?,
+                    image: of_image.then_some(place.max(0) as usize),
+                })
+            })
+            .optional()?;
+        found.extend(one);
+    }
+    Ok(found)
 }

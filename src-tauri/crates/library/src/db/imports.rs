@@ -1,12 +1,46 @@
 //! How far imports have come, and the rows that they refused.
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 
 use super::connection::Sql;
 use super::write;
 use crate::import::{Checkpoint, ImportKey, Reject};
 use crate::records::Source;
 use crate::storage::Written;
+
+const CHECKPOINT: &str = "imports.row, next_row, taken, joined, rejected, redacted, finished";
+
+fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
+    let number = |i| row.get::<_, i64>(i).map(|n| n.max(0) as u64);
+    Ok(Checkpoint {
+        import: row.get(0)?,
+        next_row: number(1)?,
+        taken: number(2)?,
+        joined: number(3)?,
+        rejected: number(4)?,
+        redacted: number(5)?,
+        finished: row.get(6)?,
+    })
+}
+
+/// The checkpoint of an import that was interrupted and would go on.
+pub(super) fn interrupted(
+    connection: &Connection,
+    source: &str,
+    key: &ImportKey,
+) -> Sql<Option<Checkpoint>> {
+    let found = connection
+        .query_row(
+            &format!(
+                "SELECT {CHECKPOINT} FROM imports JOIN sources ON sources.row = imports.source
+                 WHERE name = ?1 AND settings = ?2 AND state = ?3 AND finished = 0 AND next_row > 1"
+            ),
+            (source, &key.settings, &key.state),
+            checkpoint,
+        )
+        .optional()?;
+    Ok(found)
+}
 
 /// The checkpoint of an import.
 ///
@@ -27,20 +61,9 @@ pub(super) fn open(
         (source, &key.settings, &key.state),
     )?;
     let checkpoint = transaction.query_row(
-        "SELECT row, next_row, taken, joined, rejected, redacted FROM imports WHERE source = ?1 AND settings = ?2",
+        &format!("SELECT {CHECKPOINT} FROM imports WHERE source = ?1 AND settings = ?2"),
         (source, &key.settings),
-        |row| {
-            let number = |i| row.get::<_, i64>(i).map(|n| n.max(0) as u64);
-            Ok(Checkpoint {
-                import: row.get(0)?,
-                next_row: number(1)?,
-                taken: number(2)?,
-                joined: number(3)?,
-                rejected: number(4)?,
-                redacted: number(5)?,
-                finished: false,
-            })
-        },
+        checkpoint,
     )?;
     if checkpoint.next_row == 1 {
         transaction.execute(

@@ -9,7 +9,7 @@ use super::read::{FACTS, facts, meta};
 use crate::records::{CaseSummary, Count, Filter, Page, Stats};
 
 /// Most labels and other properties in the statistics.
-const MAX_COUNTS: usize = 50;
+const MAX_COUNTS: usize = 100;
 
 /// Cases in the order in which they came.
 pub(super) fn cases(connection: &Connection, filter: &Filter, page: Page) -> Sql<Vec<CaseSummary>> {
@@ -67,7 +67,7 @@ pub(super) fn stats(connection: &Connection) -> Sql<Stats> {
         embeddings: one("SELECT count(*) FROM embeddings")?,
         sources: counts(
             connection,
-            "SELECT name, count(cases.row) FROM sources LEFT JOIN cases ON source = sources.row
+            "SELECT name, count(cases.row) FROM sources JOIN cases ON source = sources.row
              GROUP BY name ORDER BY 2 DESC, 1",
         )?,
         modalities: counts(

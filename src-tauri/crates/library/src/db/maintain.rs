@@ -1,7 +1,6 @@
 //! Verifying, backing up and restoring.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,11 +8,11 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 use serde::Serialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::connection::{Place, Sql, StoreOptions, connect, sql_error};
-use super::{DATABASE, KEY, SqliteStore, open_key, schema};
+use super::{DATABASE, INDEXES, KEY, SqliteStore, open_key, schema};
 use crate::error::{LibraryError, Result};
+use crate::files::file_digest;
 
 /// Problems that are listed; further ones are only counted.
 const MAX_PROBLEMS: usize = 100;
@@ -108,6 +107,8 @@ impl SqliteStore {
             true => Some(set_aside(dir, &path)?),
             false => None,
         };
+        // Row numbers begin again where the backup ended: an index of what came after it would fit by accident.
+        remove_indexes(&dir.join(INDEXES))?;
         staged
             .persist(&path)
             .map_err(|e| LibraryError::io(&path)(e.error))?;
@@ -185,7 +186,7 @@ fn check_images(connection: &Connection, report: &mut Report, stop: &dyn Fn() ->
         let (id, root, path): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let expected: [u8; 32] = row.get(3)?;
         match file_digest(&Path::new(&root).join(path)) {
-            Ok(found) if found == expected => {}
+            Ok((found, _)) if found == expected => {}
             Ok(_) => report.add(format!("case {id}: its image was changed")),
             Err(_) => report.add(format!("case {id}: its image is missing or cannot be read")),
         }
@@ -194,15 +195,11 @@ fn check_images(connection: &Connection, report: &mut Report, stop: &dyn Fn() ->
     Ok(read)
 }
 
-fn file_digest(path: &Path) -> std::io::Result<[u8; 32]> {
-    let mut file = fs::File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().into()),
-            n => hash.update(&buffer[..n]),
-        }
+/// Removes the vector indexes: they are made of the database again.
+pub(super) fn remove_indexes(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(LibraryError::io(folder)(e)),
+        _ => Ok(()),
     }
 }
 

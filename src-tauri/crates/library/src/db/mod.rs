@@ -3,6 +3,7 @@
 //! ```text
 //! LUCENCY_HOME/library/library.db     the database, with -wal and -shm while it is open
 //!                      patient.key    the key of the pseudonyms, 0600
+//!                      index/         vector indexes, made of the database at any time
 //! ```
 //!
 //! Every change is one transaction, on the disk before it is reported (WAL, `synchronous=FULL`). Deleted content is
@@ -11,6 +12,7 @@
 mod audit;
 mod cases;
 mod connection;
+mod coverage;
 mod embeddings;
 mod filter;
 mod imports;
@@ -35,8 +37,8 @@ pub use maintain::{Restored, Verified};
 use crate::error::{LibraryError, Result};
 use crate::import::{Checkpoint, ImportKey, Leaks, Reject, patient_in};
 use crate::records::{
-    CaseRecord, CaseSummary, Filter, ImageReference, NewEmbedding, Page, Source, Space, Stats,
-    StoredEmbedding, Unembedded,
+    CaseRecord, CaseSummary, Coverage, Embedded, Filter, ImageReference, NewEmbedding, Page,
+    Source, Space, SpaceState, Stats, StoredEmbedding, Unembedded, Unreadable,
 };
 use crate::search::{WordHits, WordQuery};
 use crate::storage::{Batch, Storage, Written};
@@ -45,6 +47,7 @@ use key::PatientKey;
 
 const DATABASE: &str = "library.db";
 const KEY: &str = "patient.key";
+const INDEXES: &str = "index";
 
 /// A case library in one SQLite file, for one workstation.
 #[derive(Debug)]
@@ -86,6 +89,11 @@ impl SqliteStore {
     /// True if a folder holds a library.
     pub fn exists(dir: &Path) -> bool {
         dir.join(DATABASE).is_file()
+    }
+
+    /// The folder of the library's vector indexes.
+    pub fn indexes(&self) -> PathBuf {
+        self.path.with_file_name(INDEXES)
     }
 
     /// The database file.
@@ -150,9 +158,13 @@ impl Storage for SqliteStore {
     }
 
     fn delete(&self, ids: &[String]) -> Result<u64> {
-        let deleted = self.change(|transaction| cases::delete(transaction, ids))?;
+        let (deleted, had_embeddings) =
+            self.change(|transaction| cases::delete(transaction, ids))?;
         // What the log of changes still holds goes too; a reader elsewhere can delay this until the next checkpoint.
         self.truncate_log()?;
+        if had_embeddings {
+            maintain::remove_indexes(&self.indexes())?;
+        }
         Ok(deleted)
     }
 
@@ -189,7 +201,35 @@ impl Storage for SqliteStore {
     }
 
     fn unembedded(&self, space: &Space, after: i64, limit: usize) -> Result<Vec<Unembedded>> {
-        self.read(|connection| embeddings::missing(connection, space, after, limit))
+        self.read(|connection| coverage::missing(connection, space, after, limit))
+    }
+
+    fn coverage(&self, space: &Space) -> Result<Coverage> {
+        self.read(|connection| coverage::coverage(connection, space))
+    }
+
+    fn put_unreadable(&self, space: &Space, dim: usize, images: &[Unreadable]) -> Result<()> {
+        self.write(|transaction| coverage::put_unreadable(transaction, space, dim, images))
+    }
+
+    fn space_state(&self, space: &Space) -> Result<SpaceState> {
+        self.read(|connection| embeddings::state(connection, space))
+    }
+
+    fn embedding_rows(&self, space: &Space, filter: &Filter) -> Result<Vec<i64>> {
+        self.read(|connection| embeddings::rows(connection, space, filter))
+    }
+
+    fn embedded(&self, rows: &[i64]) -> Result<Vec<Embedded>> {
+        self.read(|connection| embeddings::embedded(connection, rows))
+    }
+
+    fn cases_with_image(
+        &self,
+        file: Option<&[u8; 32]>,
+        pixels: Option<&[u8; 32]>,
+    ) -> Result<Vec<String>> {
+        self.read(|connection| read::cases_with_image(connection, file, pixels))
     }
 
     fn generation(&self) -> Result<u64> {
@@ -198,6 +238,10 @@ impl Storage for SqliteStore {
 
     fn open_import(&self, source: &Source, key: &ImportKey) -> Result<Checkpoint> {
         self.write(|transaction| imports::open(transaction, source, key))
+    }
+
+    fn interrupted_import(&self, source: &str, key: &ImportKey) -> Result<Option<Checkpoint>> {
+        self.read(|connection| imports::interrupted(connection, source, key))
     }
 
     fn known_image(&self, source: &str, path: &str) -> Result<Option<ImageReference>> {

@@ -168,3 +168,19 @@ pub(super) fn known_image(
         .query_row(&sql, (path, source), image)
         .optional()?)
 }
+
+/// Cases that have an image, told by its file's or its pixels' hash.
+pub(super) fn cases_with_image(
+    connection: &Connection,
+    file: Option<&[u8; 32]>,
+    pixels: Option<&[u8; 32]>,
+) -> Sql<Vec<String>> {
+    let mut statement = connection.prepare(
+        "SELECT id FROM cases WHERE row IN (
+             SELECT case_row FROM images WHERE sha256 = ?1
+             UNION SELECT case_row FROM images WHERE pixels = ?2) ORDER BY row",
+    )?;
+    let bytes = |hash: Option<&[u8; 32]>| hash.map(|hash| hash.to_vec());
+    let rows = statement.query_map((bytes(file), bytes(pixels)), |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -73,7 +73,37 @@ const WORDS: &[(&str, Role)] = &[
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Columns(Vec<(Role, String)>);
 
+impl Role {
+    /// Every role with its word.
+    pub const ALL: &'static [(&'static str, Self)] = WORDS;
+
+    /// True for a role that several columns may have.
+    pub fn repeats(self) -> bool {
+        matches!(self, Self::Label | Self::Report | Self::Caption)
+    }
+}
+
 impl Columns {
+    /// Columns with their roles.
+    ///
+    /// Errors if a role is given twice that only one column may have.
+    pub fn new(pairs: impl IntoIterator<Item = (Role, String)>) -> Result<Self> {
+        let mut columns: Vec<(Role, String)> = Vec::new();
+        for (role, name) in pairs {
+            if !role.repeats() && columns.iter().any(|(r, _)| *r == role) {
+                let word = WORDS
+                    .iter()
+                    .find(|(_, r)| *r == role)
+                    .map_or("", |(w, _)| w);
+                return Err(LibraryError::Request(format!(
+                    "the role {word:?} is given twice"
+                )));
+            }
+            columns.push((role, name));
+        }
+        Ok(Self(columns))
+    }
+
     /// Columns of a role, in order.
     pub fn of(&self, role: Role) -> impl Iterator<Item = &str> {
         let of_role = move |pair: &&(Role, String)| pair.0 == role;
@@ -91,6 +121,23 @@ impl Columns {
     }
 }
 
+impl FromStr for Role {
+    type Err = LibraryError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let word = text.trim().to_lowercase().replace('-', "_");
+        let role = WORDS.iter().find(|(w, _)| *w == word);
+        role.map(|(_, role)| *role).ok_or_else(|| {
+            LibraryError::Request(format!("there is no role {word:?}; roles are {}", known()))
+        })
+    }
+}
+
+fn known() -> String {
+    let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
+    words.join(", ")
+}
+
 impl FromStr for Columns {
     type Err = LibraryError;
 
@@ -98,29 +145,11 @@ impl FromStr for Columns {
     fn from_str(text: &str) -> Result<Self> {
         let mut columns = Vec::new();
         for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
-            let known = || {
-                let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
-                words.join(", ")
-            };
             let (word, name) = pair.split_once('=').ok_or_else(|| {
                 LibraryError::Request(format!("{pair:?} is no ROLE=COLUMN; roles are {}", known()))
             })?;
-            let word = word.trim().to_lowercase().replace('-', "_");
-            let role = WORDS
-                .iter()
-                .find(|(w, _)| *w == word)
-                .map(|(_, role)| *role);
-            let role = role.ok_or_else(|| {
-                LibraryError::Request(format!("there is no role {word:?}; roles are {}", known()))
-            })?;
-            let repeated = !matches!(role, Role::Label | Role::Report | Role::Caption);
-            if repeated && columns.iter().any(|(r, _)| *r == role) {
-                return Err(LibraryError::Request(format!(
-                    "the role {word:?} is given twice"
-                )));
-            }
-            columns.push((role, name.trim().to_owned()));
+            columns.push((word.parse()?, name.trim().to_owned()));
         }
-        Ok(Self(columns))
+        Self::new(columns)
     }
 }

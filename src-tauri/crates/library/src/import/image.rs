@@ -1,15 +1,13 @@
 //! Image files: length, hash, size and likeness, without keeping a pixel.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use lucency_study::{ImageFile, OpenOptions, StudyError, structured_report};
-use sha2::{Digest, Sha256};
 
 use super::draft::{Refusal, Taken};
 use super::{near, words};
+use crate::files::file_digest;
 use crate::records::{Facts, ImageReference, Text, TextKind};
 
 /// What a file's header says of the case it belongs to.
@@ -82,7 +80,7 @@ pub(crate) fn probe(
     if let Some(known) = known.filter(same) {
         return Ok(known);
     }
-    let (sha256, bytes) = digest(&full).map_err(unreadable)?;
+    let (sha256, bytes) = file_digest(&full).map_err(unreadable)?;
     let damaged = |e: StudyError| match e {
         StudyError::NotAnImage(_) => {
             Refusal::new("not_an_image", "the file is no image that is read here")
@@ -117,21 +115,6 @@ pub(crate) fn probe(
 fn luma(rgb: &[u8]) -> u8 {
     let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(u32::from);
     ((299 * r + 587 * g + 114 * b + 500) / 1000) as u8
-}
-
-fn digest(path: &Path) -> std::io::Result<([u8; 32], u64)> {
-    let mut file = File::open(path)?;
-    let (mut hash, mut bytes) = (Sha256::new(), 0);
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok((hash.finalize().into(), bytes)),
-            n => {
-                hash.update(&buffer[..n]);
-                bytes += n as u64;
-            }
-        }
-    }
 }
 
 /// What a DICOM file's header says; none if the file is no DICOM image.

@@ -16,6 +16,8 @@ mod json;
 pub(crate) mod near;
 mod phi;
 mod plan;
+mod preview;
+mod roles;
 mod rows;
 mod run;
 mod table;
@@ -26,6 +28,7 @@ use serde::Serialize;
 pub use columns::{Columns, Role};
 pub use phi::Identifying;
 pub use plan::{Format, ImportPlan, Policy};
+pub use preview::{ColumnSeen, Preview, RowSeen, preview};
 pub(crate) use words::date;
 
 pub use run::{Cause, ImportProgress, ImportReport, import};

@@ -67,6 +67,25 @@ impl Format {
         named.map_or("table", |(word, _)| word)
     }
 
+    /// What it is, for a list.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::VqaRad => "VQA-RAD: questions about radiology images",
+            Self::Slake => "SLAKE: questions in English and Chinese, with boxes",
+            Self::VqaMed2019 => "VQA-Med 2019: questions about radiology images",
+            Self::Roco => "ROCO: figures with captions",
+            Self::Medicat => "MedICaT: figures with captions",
+            Self::Chexpert => "CheXpert: chest radiographs with labels",
+            Self::Rsna => "RSNA pneumonia: chest radiographs with boxes",
+            Self::Embed => "EMBED: mammograms with BI-RADS and density",
+            Self::Melinda => "MELINDA: figures with captions and methods",
+            Self::Classes => "A folder of images for each class",
+            Self::Table => "A table (CSV or JSON) of images and reports",
+            Self::Dicom => "DICOM files, structured reports among them",
+            Self::Reports => "Images with text or PDF reports beside them",
+        }
+    }
+
     /// Whose patient identifiers a data set has: those of the department, or of a published data set, in which the same
     /// number is another person.
     pub(crate) fn patient_domain(self) -> &'static str {

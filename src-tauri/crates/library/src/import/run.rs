@@ -92,40 +92,29 @@ pub fn import(
     report: &mut dyn FnMut(ImportProgress),
 ) -> Result<ImportReport> {
     let begin = Instant::now();
-    let root = plan
-        .data
-        .canonicalize()
-        .map_err(LibraryError::io(&plan.data))?;
-    if !root.is_dir() {
-        return Err(LibraryError::Layout {
-            path: plan.data.clone(),
-            message: "this is no folder; give the data set's folder with --data".into(),
-        });
-    }
-    let plan = ImportPlan {
-        data: root.clone(),
-        ..plan.clone()
-    };
+    let plan = settled(plan)?;
+    let root = plan.data.clone();
     let rows = formats::rows(&plan)?;
     let source = Source {
         name: plan.source_name(),
         format: plan.format.word().into(),
         root: root.to_string_lossy().into_owned(),
     };
-    let key = ImportKey {
-        settings: plan.settings(),
-        state: rows.state.clone(),
-    };
+    let key = key(&plan, &rows);
     let checkpoint = storage.open_import(&source, &key)?;
     let charset = table::charset(plan.encoding.as_deref())?;
     let work = Work {
-        storage,
+        known: &|path| storage.known_image(&source.name, path),
         plan: &plan,
-        source: &source,
         root,
         charset,
     };
-    let (done, cancelled) = work.run(rows, checkpoint, stop, report)?;
+    let writer = Writer {
+        work,
+        storage,
+        source: &source,
+    };
+    let (done, cancelled) = writer.run(rows, checkpoint, stop, report)?;
     let all = storage.rejects(&done, COUNTED)?;
     Ok(ImportReport {
         source: source.name.clone(),
@@ -144,6 +133,34 @@ pub fn import(
     })
 }
 
+/// The plan with its folder as the system knows it.
+///
+/// Errors if that is no folder.
+pub(super) fn settled(plan: &ImportPlan) -> Result<ImportPlan> {
+    let root = plan
+        .data
+        .canonicalize()
+        .map_err(LibraryError::io(&plan.data))?;
+    match root.is_dir() {
+        true => Ok(ImportPlan {
+            data: root,
+            ..plan.clone()
+        }),
+        false => Err(LibraryError::Layout {
+            path: plan.data.clone(),
+            message: "this is no folder; give the data set's folder with --data".into(),
+        }),
+    }
+}
+
+/// What makes an import the same one as an earlier one.
+pub(super) fn key(plan: &ImportPlan, rows: &Rows) -> ImportKey {
+    ImportKey {
+        settings: plan.settings(),
+        state: rows.state.clone(),
+    }
+}
+
 fn causes(rejects: &[Reject]) -> Vec<Cause> {
     let mut counts: HashMap<&str, u64> = HashMap::new();
     for reject in rejects {
@@ -160,18 +177,26 @@ fn causes(rejects: &[Reject]) -> Vec<Cause> {
     causes
 }
 
-struct Work<'a> {
-    storage: &'a dyn Storage,
-    plan: &'a ImportPlan,
-    source: &'a Source,
-    root: PathBuf,
-    charset: Charset,
+/// What makes drafts records.
+pub(super) struct Work<'a> {
+    /// What the library knows of an image file below the source's folder.
+    pub known: &'a (dyn Fn(&str) -> Result<Option<ImageReference>> + Sync),
+    pub plan: &'a ImportPlan,
+    pub root: PathBuf,
+    pub charset: Charset,
 }
 
 /// A record with the number of lines that were taken out of its reports.
-type Made = (NewRecord, u64);
+pub(super) type Made = (NewRecord, u64);
 
-impl Work<'_> {
+/// What writes records.
+struct Writer<'a> {
+    work: Work<'a>,
+    storage: &'a dyn Storage,
+    source: &'a Source,
+}
+
+impl Writer<'_> {
     fn run(
         &self,
         rows: Rows,
@@ -223,11 +248,7 @@ impl Work<'_> {
         checkpoint: &mut Checkpoint,
         ended: bool,
     ) -> Result<()> {
-        let images = self.images(&drafts)?;
-        let made: Vec<Taken<Made>> = drafts
-            .into_par_iter()
-            .map(|draft| self.record(draft?, &images))
-            .collect();
+        let made = self.work.records(drafts)?;
         let mut batch = Batch::default();
         let mut next = *checkpoint;
         for made in made {
@@ -256,6 +277,17 @@ impl Work<'_> {
         *checkpoint = next;
         Ok(())
     }
+}
+
+impl Work<'_> {
+    /// Records of drafts, in their order; their images are looked at, on all threads.
+    pub(super) fn records(&self, drafts: Vec<Taken<Draft>>) -> Result<Vec<Taken<Made>>> {
+        let images = self.images(&drafts)?;
+        Ok(drafts
+            .into_par_iter()
+            .map(|draft| self.record(draft?, &images))
+            .collect())
+    }
 
     /// Probes every image of a batch once.
     fn images(&self, drafts: &[Taken<Draft>]) -> Result<HashMap<String, Taken<ImageReference>>> {
@@ -270,7 +302,7 @@ impl Work<'_> {
         let known = paths
             .into_iter()
             .map(|path| {
-                let known = self.storage.known_image(&self.source.name, &path)?;
+                let known = (self.known)(&path)?;
                 Ok((path, known))
             })
             .collect::<Result<Vec<_>>>()?;
@@ -340,11 +372,7 @@ impl Work<'_> {
                 let origin = image::origin(path);
                 let below = super::rows::below(&self.root, path);
                 if record.images.is_empty() {
-                    let known = self
-                        .storage
-                        .known_image(&self.source.name, &below)
-                        .ok()
-                        .flatten();
+                    let known = (self.known)(&below).ok().flatten();
                     let mut reference = image::probe(&self.root, &below, known)?;
                     reference.view = origin.as_ref().and_then(|origin| origin.facts.view.clone());
                     record.images.push(reference);

@@ -117,6 +117,14 @@ impl Fields {
         })
     }
 
+    /// Names of the columns, in order; of a JSON record those that it has.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Table { header, .. } => header.to_vec(),
+            Self::Json(map) => map.keys().cloned().collect(),
+        }
+    }
+
     /// True if the column exists, also if it is empty.
     pub fn has(&self, column: &str) -> bool {
         match self {

@@ -89,6 +89,26 @@ impl PartitionedIndex {
         seed: u64,
         watch: &mut Watch<'_>,
     ) -> Result<Option<Self>> {
+        let Some(mut index) = Self::gather(dim, vectors, watch)? else {
+            return Ok(None);
+        };
+        if index.needs_lists() && !index.make_lists(seed, watch)? {
+            return Ok(None);
+        }
+        Ok(Some(index))
+    }
+
+    /// An index of all vectors that an iterator gives, without lists: every search is exact until they are made.
+    ///
+    /// - `vectors`: identifiers, each once, with vectors `[dim]` of any length but zero
+    /// - returns nothing if the watch says stop
+    ///
+    /// Errors if a vector does not fit or an identifier comes twice, or with what the iterator gives.
+    pub fn gather(
+        dim: usize,
+        vectors: impl Iterator<Item = Result<(u64, Vec<f32>)>>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Option<Self>> {
         const REPORT: usize = 4096;
         let mut index = Self::new(dim)?;
         let (least, most) = vectors.size_hint();
@@ -106,10 +126,13 @@ impl PartitionedIndex {
         }
         index.gone = vec![false; index.rows.len()];
         index.check_identifiers()?;
-        if index.needs_lists() && !index.make_lists(seed, watch)? {
-            return Ok(None);
-        }
         Ok(Some(index))
+    }
+
+    /// The identifiers of all vectors, in no order that means anything.
+    pub fn ids(&self) -> impl Iterator<Item = u64> {
+        let rows = self.rows.ids.iter().zip(&self.gone);
+        rows.filter(|(_, gone)| !**gone).map(|(id, _)| *id)
     }
 
     fn check_identifiers(&self) -> Result<()> {

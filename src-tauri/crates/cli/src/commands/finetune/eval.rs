@@ -3,22 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use lucency_assistant::{Interrupt, Options, Progress};
-use lucency_train::cohort::{
-    Leak, LeakKind, Member, Part, SplitRecord, find_leaks, join_duplicates,
-};
-use lucency_train::finetune::{
-    Adapter, Calibrator, Evaluation, FeatureSet, Gate, LabelTable, Method, Pictures,
-    adapter_folder, evaluate, extract, gate,
-};
-use lucency_train::probe::Probe;
-use lucency_train::statistics::Bootstrap;
-use serde::Serialize;
+use lucency_assistant::finetune::{EvalReport, evaluate_adapter};
+use lucency_assistant::{Interrupt, Progress};
 
 use super::super::table::DataArgs;
-use super::base::Base;
-use super::cases::Cases;
-use super::scores;
+use super::{options, text};
 use crate::output::{CommandError, Output};
 
 /// `lucency eval finetune --adapter NAME --data DIR --table FILE.csv --columns image=COL,patient=COL,label=COL`
@@ -40,18 +29,6 @@ pub struct FinetuneEval {
     seed: u64,
 }
 
-#[derive(Serialize)]
-struct Report {
-    adapter: String,
-    method: Method,
-    pack: String,
-    /// Cases that look like one trained on although patient and pixels differ.
-    near_duplicates: usize,
-    #[serde(flatten)]
-    evaluation: Evaluation,
-    gate: Gate,
-}
-
 impl FinetuneEval {
     /// Judges and prints.
     pub fn run(
@@ -60,199 +37,43 @@ impl FinetuneEval {
         stop: &Interrupt,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), CommandError> {
-        let home = Options::standard(None)?.home;
-        let dir = adapter_folder(&home, &self.adapter)?;
-        let stated = Adapter::read(&dir)?.manifest;
-        let base = Base::open(Some(self.pack.as_deref().unwrap_or(&stated.base.name)))?;
-        let adapter = Adapter::open(&dir, &base.identity())?;
-        let manifest = &adapter.manifest;
-        let cases = Cases::read(
-            &self.data,
-            base.preprocess(),
-            &base.identity(),
-            &manifest.renamed,
+        let report = evaluate_adapter(
+            &options()?,
+            &self.adapter,
+            self.pack.as_deref(),
+            &self.data.data()?,
+            self.scores.as_deref(),
+            self.seed,
+            stop,
+            progress,
         )?;
-        let near_duplicates = refuse_leaks(&adapter, &cases)?;
-        let table = LabelTable::read_as(&manifest.classes, manifest.exclusive, &cases.labels)?;
-        let groups = join_duplicates(&cases.members);
-        let adapted = match manifest.features {
-            Some(features) => probe_scores(
-                &base,
-                &adapter.probe()?,
-                features,
-                manifest.calibration.as_ref(),
-                &cases,
-                stop,
-                progress,
-            )?,
-            None => {
-                return Err(CommandError::new(
-                    "bad_adapter",
-                    format!("a {} adapter cannot be judged yet", manifest.method.name()),
-                ));
-            }
-        };
-        let zero_shot = base.zero_shot(&manifest.classes, manifest.exclusive)?;
-        let before =
-            zero_shot.probabilities(&base.clip, base.preprocess(), &cases, stop, progress)?;
-        let plan = Bootstrap {
-            seed: self.seed,
-            ..Bootstrap::default()
-        };
-        let evaluation = evaluate(
-            &table.names,
-            &adapted,
-            &before,
-            &table.labels,
-            &groups,
-            &plan,
-        )?;
-        if let Some(path) = &self.scores {
-            let rows: Vec<usize> = (0..cases.len()).collect();
-            scores::write(path, &cases, &rows, &table, &adapted, &before)?;
+        if let Some(first) = report.first_near_duplicate {
+            eprintln!(
+                "warning: {} cases look like a case trained on (first: row {first}); if they are, the figures flatter",
+                report.near_duplicates
+            );
         }
-        let report = Report {
-            adapter: self.adapter.clone(),
-            method: manifest.method,
-            pack: base.pack.name().to_owned(),
-            near_duplicates,
-            gate: gate(&evaluation),
-            evaluation,
-        };
-        output.print(&report, text)
+        output.print(&report, eval_text)
     }
 }
 
-/// Calibrated probabilities of a probe, `[pictures][classes]`.
-pub(super) fn probe_scores(
-    base: &Base,
-    probe: &Probe,
-    features: FeatureSet,
-    calibration: Option<&Calibrator>,
-    pictures: &dyn Pictures,
-    stop: &Interrupt,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<Vec<f64>>, CommandError> {
-    let found = extract(
-        &base.clip,
-        base.preprocess(),
-        pictures,
-        &[features],
-        stop,
-        progress,
-    )?;
-    let features = found
-        .first()
-        .ok_or_else(|| CommandError::new("failed", "no feature was read"))?;
-    Ok(match calibration {
-        Some(calibration) => probe
-            .logits(features)?
-            .iter()
-            .map(|row| calibration.apply(row))
-            .collect(),
-        None => probe.probabilities(features)?,
-    })
-}
-
-/// Refuses cases of patients, or images, that were trained on; counts those that merely look alike.
-fn refuse_leaks(adapter: &Adapter, cases: &Cases) -> Result<usize, CommandError> {
-    let record = SplitRecord::load(&adapter.dir.join("split.json"))?;
-    let trained: Vec<Member> = record
-        .cases
-        .iter()
-        .filter(|case| case.part != Part::Test)
-        .map(|case| Member {
-            patient: case.patient.clone(),
-            fingerprint: case.image.clone(),
-        })
-        .collect();
-    let leaks = find_leaks(&trained, &cases.members);
-    let of = |kind: LeakKind| -> Vec<&Leak> { leaks.iter().filter(|l| l.kind == kind).collect() };
-    let (patients, images) = (of(LeakKind::SamePatient), of(LeakKind::SameImage));
-    if let Some(first) = patients.iter().chain(&images).map(|l| l.judged).min() {
-        return Err(CommandError::new(
-            "leak",
-            format!(
-                "{} cases are of patients and {} are images that the adapter was trained on (first: row {}); \
-                 judge it on other patients",
-                patients.len(),
-                images.len(),
-                first + 1
-            ),
-        ));
-    }
-    let near = of(LeakKind::NearDuplicate);
-    if let Some(first) = near.first() {
-        eprintln!(
-            "warning: {} cases look like a case trained on (first: row {}); if they are, the figures flatter",
-            near.len(),
-            first.judged + 1
-        );
-    }
-    Ok(near.len())
-}
-
-fn text(report: &Report) -> String {
+fn eval_text(report: &EvalReport) -> String {
     let mut lines = vec![format!(
-        "adapter {} ({}) on {}: {} cases of {} patients",
+        "adapter {} ({}) on {}",
         report.adapter,
         report.method.name(),
-        report.pack,
-        report.evaluation.n,
-        report.evaluation.patients
+        report.pack
     )];
-    lines.extend(table(&report.evaluation));
-    lines.extend(gate_lines(&report.gate));
+    if let Some(e) = &report.evaluation {
+        lines.push(format!("{} cases of {} patients", e.n, e.patients));
+        lines.extend(text::table(e));
+    }
+    lines.extend(report.retrieval.iter().map(|r| {
+        format!(
+            "recall@5 {:.3} after {:.3}, {} pairs of {} patients",
+            r.recall_at_5, r.base_recall_at_5, r.pairs, r.pair_patients
+        )
+    }));
+    lines.extend(text::gate_lines(&report.gate));
     lines.join("\n")
-}
-
-/// Before and after, a line a class.
-pub(super) fn table(evaluation: &Evaluation) -> Vec<String> {
-    let number = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.3}"));
-    let mut lines = vec![format!(
-        "{:24} {:>21} {:>7} {:>7} {:>7}   before",
-        "", "AUROC", "AUPRC", "ECE", "Brier"
-    )];
-    for (name, after) in &evaluation.adapted.per_class {
-        let before = &evaluation.base.per_class[name];
-        lines.push(format!(
-            "{name:24} {:>5} ({:>5} to {:>5}) {:>7} {:>7.3} {:>7.3}   {} {:.3} {:.3}",
-            number(after.auroc),
-            number(after.auroc_low),
-            number(after.auroc_high),
-            number(after.auprc),
-            after.ece,
-            after.brier,
-            number(before.auroc),
-            before.ece,
-            before.brier
-        ));
-    }
-    let (after, before) = (&evaluation.adapted.overall, &evaluation.base.overall);
-    lines.push(format!(
-        "{:24} {:>5} ({:>5} to {:>5}) {:>7} {:>7.3} {:>7.3}   {} {:.3} {:.3}",
-        "macro",
-        number(after.auroc),
-        number(after.auroc_low),
-        number(after.auroc_high),
-        number(after.auprc),
-        after.ece,
-        after.brier,
-        number(before.auroc),
-        before.ece,
-        before.brier
-    ));
-    lines
-}
-
-/// Whether it may go live.
-pub(super) fn gate_lines(gate: &Gate) -> Vec<String> {
-    match gate.passes {
-        true => vec!["It may go live.".to_owned()],
-        false => {
-            let mut lines = vec!["It should not go live:".to_owned()];
-            lines.extend(gate.reasons.iter().map(|r| format!("  {r}")));
-            lines
-        }
-    }
 }

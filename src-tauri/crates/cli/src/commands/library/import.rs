@@ -5,16 +5,23 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use lucency_assistant::cases;
+use lucency_assistant::dto::{EmbedOutcome, ImportPreview, PreviewRow};
+use lucency_library::Storage;
 use lucency_library::import::{
     Columns, Format, Identifying, ImportPlan, ImportProgress, ImportReport, Policy, import,
 };
 
-use super::{error, open};
+use serde::Serialize;
+
+use super::embed::{embed, text as embed_text};
+use super::{error, library, open};
+use crate::commands::assist::PackChoice;
 use crate::output::{CommandError, Output};
 
-/// `lucency library import FORMAT --data DIR`
+/// A data set and how it is read.
 #[derive(Args)]
-pub struct Import {
+struct DataSet {
     /// vqa-rad, slake, vqa-med-2019, roco, medicat, chexpert, rsna, embed, melinda, classes (a folder per class), table
     /// (any CSV or JSON), dicom, reports (text or PDF beside images)
     format: String,
@@ -56,16 +63,65 @@ pub struct Import {
     patient_domain: Option<String>,
 }
 
+/// `lucency library import FORMAT --data DIR`
+#[derive(Args)]
+pub struct Import {
+    #[command(flatten)]
+    data_set: DataSet,
+    /// Embed the images and reports that came in
+    #[arg(long)]
+    embed: bool,
+    #[command(flatten)]
+    pack: PackChoice,
+}
+
+/// `lucency library preview FORMAT --data DIR`
+#[derive(Args)]
+pub struct Preview {
+    #[command(flatten)]
+    data_set: DataSet,
+}
+
+/// What an import did, and the embedding after it.
+#[derive(Serialize)]
+struct Imported {
+    #[serde(flatten)]
+    report: ImportReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedded: Option<EmbedOutcome>,
+}
+
 impl Import {
     /// Imports and prints what was taken and what was not.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        let plan = self.plan()?;
+        let plan = self.data_set.plan()?;
         let store = open()?;
         let mut line = progress_line();
         let report = import(&store, &plan, &|| false, &mut line).map_err(error)?;
-        output.print(&report, text)
+        let embedded = match self.embed {
+            true => Some(embed(&self.pack)?),
+            false => None,
+        };
+        output.print(&Imported { report, embedded }, |done| {
+            let embedded = done.embedded.as_ref().map(embed_text);
+            let lines = std::iter::once(text(&done.report)).chain(embedded);
+            lines.collect::<Vec<_>>().join("\n")
+        })
     }
+}
 
+impl Preview {
+    /// Looks and prints; nothing is written.
+    pub fn run(&self, output: Output) -> Result<(), CommandError> {
+        let plan = self.data_set.plan()?;
+        let library = library()?;
+        let store = library.store()?;
+        let storage = store.as_deref().map(|store| store as &dyn Storage);
+        output.print(&cases::preview(storage, &plan)?, preview_text)
+    }
+}
+
+impl DataSet {
     fn plan(&self) -> Result<ImportPlan, CommandError> {
         let format: Format = self.format.parse().map_err(error)?;
         let columns: Columns = self.columns.parse().map_err(error)?;
@@ -160,4 +216,46 @@ fn text(r: &ImportReport) -> String {
     }
     let _ = write!(text, "{:.1} s", r.elapsed_s);
     text
+}
+
+fn preview_text(preview: &ImportPreview) -> String {
+    let mut lines = Vec::new();
+    for column in &preview.columns {
+        let role = column.suggested.as_deref().unwrap_or("-");
+        lines.push(format!(
+            "column        {role:12} {}: {}",
+            column.name,
+            column.examples.join(" | ")
+        ));
+    }
+    lines.extend(preview.rows.iter().map(row_text));
+    if let Some(total) = preview.total {
+        lines.push(format!("{total} rows"));
+    }
+    if preview.resumes {
+        lines.push("an earlier import was interrupted: this one would go on where it was".into());
+    }
+    if let Some(problem) = &preview.problem {
+        lines.push(format!("this cannot be imported as it stands: {problem}"));
+    }
+    lines.join("\n")
+}
+
+fn row_text(row: &PreviewRow) -> String {
+    if let Some(why) = &row.refused {
+        return format!("row {:6}    refused: {why}", row.row);
+    }
+    let labels: Vec<String> = row
+        .labels
+        .iter()
+        .map(|label| format!("{}={}", label.name, label.value))
+        .collect();
+    format!(
+        "row {:6}    {} images, {} questions  {}  {}",
+        row.row,
+        row.images,
+        row.questions,
+        labels.join(" "),
+        row.text
+    )
 }

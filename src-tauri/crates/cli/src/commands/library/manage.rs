@@ -67,7 +67,7 @@ impl List {
 }
 
 /// What is known of a case, in one line.
-pub fn facts_text(facts: &Facts) -> String {
+fn facts_text(facts: &Facts) -> String {
     let age = facts.age.map(|age| format!("{age} y"));
     let words = [
         &facts.modality,

@@ -1,22 +1,26 @@
 //! `lucency library`: the department's own cases.
 
+mod embed;
 mod import;
 mod manage;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use lucency_assistant::cases::CaseLibrary;
 use lucency_library::{LibraryError, SqliteStore};
-
-pub use manage::facts_text;
 
 use crate::output::{CommandError, Output};
 
-/// Import, list, show, delete, verify, back up and restore cases.
+/// Import, embed, list, show, delete, verify, back up and restore cases.
 #[derive(Subcommand)]
 pub enum Library {
     /// Take in a data set, a table, or a folder of images and reports
     Import(Box<import::Import>),
+    /// Show what an import would take in; nothing is written
+    Preview(Box<import::Preview>),
+    /// Embed images and reports, so that they are found by image and by meaning
+    Embed(embed::Embed),
     /// List cases
     List(manage::List),
     /// Everything about one case
@@ -38,6 +42,8 @@ impl Library {
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
         match self {
             Self::Import(command) => command.run(output),
+            Self::Preview(command) => command.run(output),
+            Self::Embed(command) => command.run(output),
             Self::List(command) => command.run(output),
             Self::Show(command) => command.run(output),
             Self::Delete(command) => command.run(output),
@@ -49,10 +55,18 @@ impl Library {
     }
 }
 
-/// The library's folder: `library` in Lucency's home.
+fn home() -> Result<PathBuf, CommandError> {
+    lucency_packs::home().map_err(|e| CommandError::new(e.code(), e.to_string()))
+}
+
+/// The library's folder, in Lucency's home.
 pub fn folder() -> Result<PathBuf, CommandError> {
-    let home = lucency_packs::home().map_err(|e| CommandError::new(e.code(), e.to_string()))?;
-    Ok(home.join("library"))
+    Ok(lucency_assistant::cases::folder(&home()?))
+}
+
+/// The library as the use cases have it.
+pub fn library() -> Result<CaseLibrary, CommandError> {
+    Ok(CaseLibrary::at(&home()?))
 }
 
 /// Opens the library; an empty one is made if there is none.

@@ -1,4 +1,4 @@
-//! `lucency train`: the demo pack from data, in documented commands.
+//! `lucency train`: the demo pack from data, in documented commands, and a pack's adaptation to cases of your own.
 
 mod ablations;
 mod answers;
@@ -20,11 +20,12 @@ mod vqa_starts;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
+use lucency_assistant::dto::TrainingMethod;
 use lucency_nn::Progress;
 
 pub use vqa_choices::{FormatChoice, LanguageChoice};
 
-use super::finetune::ProbeArgs;
+use super::finetune::{ContrastiveArgs, FullArgs, LoraArgs, PrefixArgs, ProbeArgs, TuneArgs};
 use crate::output::{CommandError, Output};
 
 /// Train models
@@ -42,6 +43,18 @@ pub enum Train {
     Maml(vqa_pretrain::MamlArgs),
     /// Fit a linear probe on cases of your own
     Probe(Box<ProbeArgs>),
+    /// Adapt the pack's layers by low-rank updates
+    Lora(Box<LoraArgs>),
+    /// Adapt the pack by learned scales
+    Ia3(Box<TuneArgs>),
+    /// Adapt the pack by learned keys and values
+    Prefix(Box<PrefixArgs>),
+    /// Learn context vectors before the class names
+    Prompt(Box<PrefixArgs>),
+    /// Train all weights on labels
+    Full(Box<FullArgs>),
+    /// Train all weights on pairs of an image and its report
+    Contrastive(Box<ContrastiveArgs>),
 }
 
 /// A recipe: architecture, data, objective and schedule together.
@@ -61,6 +74,12 @@ impl Train {
             Self::Cdae(args) => args.run(output),
             Self::Maml(args) => args.run(output),
             Self::Probe(args) => args.run(output),
+            Self::Lora(args) => args.run(output),
+            Self::Ia3(args) => args.run(output, TrainingMethod::Ia3),
+            Self::Prefix(args) => args.run(output, TrainingMethod::Prefix),
+            Self::Prompt(args) => args.run(output, TrainingMethod::Prompt),
+            Self::Full(args) => args.run(output),
+            Self::Contrastive(args) => args.run(output),
         }
     }
 }

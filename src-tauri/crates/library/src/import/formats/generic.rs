@@ -11,18 +11,13 @@ use crate::error::{LibraryError, Result};
 use crate::records::{Facts, Label, Question, Text, TextKind};
 
 pub(super) fn rows(plan: &ImportPlan) -> Result<Rows> {
-    let table = plan.table.as_ref().ok_or_else(|| {
-        LibraryError::Request(
-            "the format table needs the table's file; give it with --table".into(),
-        )
-    })?;
+    let part = part(plan)?;
     if plan.columns.is_empty() {
         return Err(LibraryError::Request(
             "the format table needs a map of its columns, such as --columns image=filename,patient=patientid,report=notes"
                 .into(),
         ));
     }
-    let part = Part::any(table_path(plan, table), None, "");
     check_columns(plan, &part)?;
     let columns = plan.columns.clone();
     let mut number = 0_u64;
@@ -30,6 +25,16 @@ pub(super) fn rows(plan: &ImportPlan) -> Result<Rows> {
         number += 1;
         draft(&columns, fields, number)
     })
+}
+
+/// The table. Errors if none was given.
+pub(super) fn part(plan: &ImportPlan) -> Result<Part> {
+    let table = plan.table.as_ref().ok_or_else(|| {
+        LibraryError::Request(
+            "the format table needs the table's file; give it with --table".into(),
+        )
+    })?;
+    Ok(Part::any(table_path(plan, table), None, ""))
 }
 
 /// Every column that is named must be there: a misspelt one would be missing from every row.

@@ -47,6 +47,11 @@ pub(crate) fn rows(plan: &ImportPlan) -> Result<Rows> {
     }
 }
 
+/// The table of [`Format::Table`]. Errors if none was given.
+pub(crate) fn table_part(plan: &ImportPlan) -> Result<Part> {
+    generic::part(plan)
+}
+
 /// Names of a table and the split they stand for.
 type Names = [(&'static str, Option<&'static str>)];
 

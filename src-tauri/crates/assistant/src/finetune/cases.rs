@@ -1,25 +1,32 @@
 //! A table's cases with their images in the model's size.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Component, Path, PathBuf};
 
-use lucency_assistant::evaluate::read_image;
+use lucency_nn::{Interrupt, Progress};
 use lucency_packs::digest;
-use lucency_train::TrainError;
 use lucency_train::cohort::{Fingerprint, Member, Part};
 use lucency_train::finetune::{BasePack, Pictures};
 use lucency_zoo::preprocess::{Image8, Preprocess};
 use rayon::prelude::*;
 
-use super::super::table::{Columns, DataArgs, Table, renamings};
-use crate::output::CommandError;
+use super::{Table, refuse};
+use crate::dto::TrainingData;
+use crate::error::{AssistantError, Result};
+use crate::evaluate::read_image;
+
+/// Images read between two looks at the switch.
+const CHUNK: usize = 32;
 
 /// Every row of a table.
 pub struct Cases {
+    /// Where the images lie.
+    pub folder: PathBuf,
     /// The image column's text.
     pub images: Vec<String>,
     /// The patient column's text; empty where none is named.
     pub patients: Vec<String>,
+    /// The report column's text; empty where none is named.
+    pub reports: Vec<String>,
     /// Each label column's name and values, after renaming.
     pub labels: Vec<(String, Vec<String>)>,
     /// What the table says a row is for.
@@ -61,24 +68,27 @@ impl Cases {
     /// Reads a table and all its images.
     ///
     /// - `base`: whose hash salts the patients' digests
-    /// - `renamed`: renamings that apply before `--map`
+    /// - `renamed`: renamings that apply before the data's own
     ///
     /// Errors name the row, counted from 1 without the header; never a patient.
     pub fn read(
-        data: &DataArgs,
+        data: &TrainingData,
         preprocess: &Preprocess,
         base: &BasePack,
         renamed: &[(String, String)],
-    ) -> Result<Self, CommandError> {
-        let columns = Columns::parse(&data.columns)?;
+        stop: &Interrupt,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        let (columns, folder) = (&data.columns, PathBuf::from(&data.folder));
         let mut renamed = renamed.to_vec();
-        renamed.extend(renamings(&data.map)?);
-        let table = Table::read(&data.table)?;
+        renamed.extend(data.renamed.iter().cloned());
+        let table = Table::read(Path::new(&data.table))?;
         let images = table.column(&columns.image)?;
-        let patients = match &columns.patient {
-            Some(column) => table.column(column)?,
-            None => vec![String::new(); images.len()],
+        let or_empty = |column: &Option<String>| match column {
+            Some(column) => table.column(column),
+            None => Ok(vec![String::new(); images.len()]),
         };
+        let (patients, reports) = (or_empty(&columns.patient)?, or_empty(&columns.report)?);
         let labels = columns
             .labels
             .iter()
@@ -87,13 +97,13 @@ impl Cases {
                 let values = values.into_iter().map(|v| rename(v, &renamed)).collect();
                 Ok((column.clone(), values))
             })
-            .collect::<Result<_, CommandError>>()?;
+            .collect::<Result<_>>()?;
         let parts = columns
             .split
             .as_ref()
             .map(|column| parts_of(&table.column(column)?))
             .transpose()?;
-        let read = read_images(&data.data, &images, preprocess)?;
+        let read = read_images(&folder, &images, preprocess, stop, report)?;
         let members = read
             .iter()
             .zip(&patients)
@@ -103,8 +113,10 @@ impl Cases {
             })
             .collect();
         Ok(Self {
+            folder,
             images,
             patients,
+            reports,
             labels,
             parts,
             members,
@@ -116,6 +128,11 @@ impl Cases {
     /// Some of the cases, as pictures.
     pub fn chosen<'a>(&'a self, rows: &'a [usize]) -> Chosen<'a> {
         Chosen { cases: self, rows }
+    }
+
+    /// Who and what some rows show.
+    pub fn members_of(&self, rows: &[usize]) -> Vec<Member> {
+        rows.iter().map(|i| self.members[*i].clone()).collect()
     }
 }
 
@@ -131,75 +148,76 @@ fn rename(value: String, renamed: &[(String, String)]) -> String {
     found.map_or(value, |(_, to)| to).to_owned()
 }
 
-fn parts_of(values: &[String]) -> Result<Vec<Part>, CommandError> {
-    values
-        .iter()
-        .enumerate()
-        .map(|(row, value)| {
-            Part::parse(value).ok_or_else(|| {
-                CommandError::new(
-                    "bad_split",
-                    format!("row {}: a split is train, validation or test", row + 1),
-                )
-            })
+fn parts_of(values: &[String]) -> Result<Vec<Part>> {
+    let part = |(row, value): (usize, &String)| {
+        Part::parse(value).ok_or_else(|| {
+            refuse(
+                "bad_split",
+                format!("row {}: a split is train, validation or test", row + 1),
+            )
         })
-        .collect()
+    };
+    values.iter().enumerate().map(part).collect()
 }
+
+type Read = (Fingerprint, Image8);
 
 /// Decodes all images; keeps each in the model's size.
 fn read_images(
     folder: &Path,
     images: &[String],
     preprocess: &Preprocess,
-) -> Result<Vec<(Fingerprint, Image8)>, CommandError> {
+    stop: &Interrupt,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Vec<Read>> {
     if !folder.is_dir() {
-        return Err(CommandError::new(
-            "not_found",
-            format!("{} is not a folder", folder.display()),
-        ));
+        let message = format!("{} is not a folder", folder.display());
+        return Err(refuse("not_found", message));
     }
-    let failed = AtomicU64::new(0);
-    let read: Vec<Result<(Fingerprint, Image8), CommandError>> = images
-        .par_iter()
-        .enumerate()
-        .map(|(row, name)| {
-            let found = read_one(folder, name, preprocess).map_err(|reason| {
-                failed.fetch_add(1, Ordering::Relaxed);
-                CommandError::new("bad_image", format!("row {}: {reason}", row + 1))
-            })?;
-            Ok(found)
-        })
-        .collect();
-    let failed = failed.into_inner();
-    read.into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|first| {
-            let more = match failed {
-                0 | 1 => String::new(),
+    let mut read: Vec<Read> = Vec::with_capacity(images.len());
+    let mut failures: Vec<(usize, String)> = Vec::new();
+    for (chunk, names) in images.chunks(CHUNK).enumerate() {
+        let first = chunk * CHUNK;
+        if stop.is_stopped() {
+            return Err(AssistantError::Stopped);
+        }
+        report(Progress::new(
+            "reading images",
+            first as u64,
+            images.len() as u64,
+        ));
+        let some: Vec<Result<Read, String>> = names
+            .par_iter()
+            .map(|name| read_one(folder, name, preprocess))
+            .collect();
+        for (i, one) in some.into_iter().enumerate() {
+            match one {
+                Ok(one) => read.push(one),
+                Err(reason) => failures.push((first + i + 1, reason)),
+            }
+        }
+    }
+    match failures.first() {
+        None => Ok(read),
+        Some((row, reason)) => {
+            let more = match failures.len() {
+                1 => String::new(),
                 n => {
                     format!(" ({n} rows in all); take them out of the table or put the images back")
                 }
             };
-            CommandError::new(first.code, first.message + &more)
-        })
+            Err(refuse("bad_image", format!("row {row}: {reason}{more}")))
+        }
+    }
 }
 
-fn read_one(
-    folder: &Path,
-    name: &str,
-    preprocess: &Preprocess,
-) -> Result<(Fingerprint, Image8), String> {
+fn read_one(folder: &Path, name: &str, preprocess: &Preprocess) -> Result<Read, String> {
     if name.is_empty() {
         return Err("no image is named".into());
     }
     let below = Path::new(name);
-    let inside = below.components().all(|part| {
-        matches!(
-            part,
-            std::path::Component::Normal(_) | std::path::Component::CurDir
-        )
-    });
-    if !inside {
+    let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !below.components().all(inside) {
         return Err("the image's path leaves the folder".into());
     }
     let path = folder.join(below);
@@ -211,10 +229,4 @@ fn read_one(
         .resize_u8(&image)
         .map_err(|e| format!("its image cannot be prepared: {e}"))?;
     Ok((Fingerprint::of(&image), square))
-}
-
-impl From<TrainError> for CommandError {
-    fn from(error: TrainError) -> Self {
-        lucency_assistant::AssistantError::from(error).into()
-    }
 }

@@ -1,0 +1,184 @@
+//! Frozen weight matrices in the form that the matrix product reads best, and what follows the product done with it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use candle_core::{D, Shape, Tensor};
+
+use super::fused::{Fused1, Fused2, with_floats};
+use super::simd::{Finish, Into, Matrix, Panels, Threads, product};
+use super::{elementwise, fused};
+use crate::{Activation, NnError, Result};
+
+/// A frozen weight matrix `[outputs, inputs]`, packed for this machine.
+#[derive(Clone)]
+pub(crate) struct Packed(Arc<Panels>);
+
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Packed[{}, {}]", self.0.outputs, self.0.inputs)
+    }
+}
+
+/// What follows `x Wᵀ + b`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct After<'a> {
+    /// A function of every element.
+    pub activation: Option<Activation>,
+    /// Added last; shaped like the result.
+    pub add: Option<&'a Tensor>,
+}
+
+impl Packed {
+    /// Whether a weight can be packed: f32 on a CPU, two axes, not tracked for gradients.
+    pub(crate) fn takes(weight: &Tensor) -> bool {
+        fused::fusible(&[weight])
+            && weight.rank() == 2
+            && !weight.track_op()
+            && weight.elem_count() > 0
+    }
+
+    /// Packs a weight that [`Packed::takes`].
+    pub(crate) fn new(weight: &Tensor) -> Result<Self> {
+        let (outputs, inputs) = weight.dims2()?;
+        let panels = with_floats(weight, |w| Panels::pack(w, outputs, inputs))?;
+        Ok(Self(Arc::new(panels)))
+    }
+
+    /// Outputs and inputs.
+    pub(crate) fn dims(&self) -> [usize; 2] {
+        [self.0.outputs, self.0.inputs]
+    }
+
+    /// A copy of the weight, `[outputs, inputs]`.
+    pub(crate) fn to_tensor(&self) -> Result<Tensor> {
+        let device = candle_core::Device::Cpu;
+        Ok(Tensor::from_vec(
+            self.0.unpack(),
+            &self.dims()[..],
+            &device,
+        )?)
+    }
+
+    /// `x Wᵀ + b` over the last axis, and what follows. Gradients flow to `x` and to what is added, not to the bias.
+    pub(crate) fn linear(
+        &self,
+        x: &Tensor,
+        bias: Option<&Tensor>,
+        after: After<'_>,
+    ) -> Result<Tensor> {
+        let [outputs, inputs] = self.dims();
+        if x.dim(D::Minus1)? != inputs {
+            let reason = format!("{:?} where the last axis is {inputs} long", x.shape());
+            return Err(NnError::argument("linear", reason));
+        }
+        let mut shape = x.dims().to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = outputs;
+        }
+        let x = x.contiguous()?;
+        if x.track_op() {
+            let y = self.apply(&x, bias, None, &shape)?;
+            let y = match after.activation {
+                Some(function) => elementwise::activation(&y, function)?,
+                None => y,
+            };
+            return Ok(match after.add {
+                Some(add) => (add + y)?,
+                None => y,
+            });
+        }
+        match after.add {
+            Some(add) => self.apply_add(&x, bias, after.activation, add, &shape),
+            None => self.apply(&x, bias, after.activation, &shape),
+        }
+    }
+
+    fn apply(
+        &self,
+        x: &Tensor,
+        bias: Option<&Tensor>,
+        activation: Option<Activation>,
+        shape: &[usize],
+    ) -> Result<Tensor> {
+        let (panels, shape) = (self.0.clone(), Shape::from(shape));
+        let slopes = self.0.clone();
+        let bias = floats(bias)?;
+        let op = Fused1 {
+            name: "packed_linear",
+            forward: move |x: &[f32], _: &Shape| {
+                let finish = Finish {
+                    bias: bias.as_deref(),
+                    activation: activation.map(elementwise::value),
+                    add: None,
+                };
+                let rows = x.len() / panels.inputs;
+                (panels.product(x, rows, &finish), shape.clone())
+            },
+            backward: move |x: &Tensor, _: &Tensor, dy: &Tensor| {
+                let dx = with_floats(dy, |dy| input_gradient(&slopes, dy))?;
+                Tensor::from_vec(dx, x.shape(), x.device())
+            },
+        };
+        Ok(x.apply_op1(op)?)
+    }
+
+    fn apply_add(
+        &self,
+        x: &Tensor,
+        bias: Option<&Tensor>,
+        activation: Option<Activation>,
+        add: &Tensor,
+        shape: &[usize],
+    ) -> Result<Tensor> {
+        if add.dims() != shape {
+            let reason = format!("{:?} cannot be added to {shape:?}", add.shape());
+            return Err(NnError::argument("linear", reason));
+        }
+        let (panels, shape) = (self.0.clone(), Shape::from(shape));
+        let bias = floats(bias)?;
+        let op = Fused2 {
+            name: "packed_linear_add",
+            forward: move |x: &[f32], add: &[f32]| {
+                let finish = Finish {
+                    bias: bias.as_deref(),
+                    activation: activation.map(elementwise::value),
+                    add: Some(add),
+                };
+                let rows = x.len() / panels.inputs;
+                (panels.product(x, rows, &finish), shape.clone())
+            },
+            backward: |_: &Tensor, add: &Tensor, _: &Tensor, dy: &Tensor| {
+                Ok((None, add.track_op().then(|| dy.clone())))
+            },
+        };
+        Ok(x.apply_op2(&add.contiguous()?, op)?)
+    }
+}
+
+fn floats(tensor: Option<&Tensor>) -> Result<Option<Vec<f32>>> {
+    Ok(tensor.map(Tensor::to_vec1::<f32>).transpose()?)
+}
+
+/// `dy W`, panel by panel.
+fn input_gradient(panels: &Panels, dy: &[f32]) -> Vec<f32> {
+    let (inputs, outputs) = (panels.inputs, panels.outputs);
+    let rows = dy.len() / outputs;
+    let mut dx = vec![0.0; rows * inputs];
+    for (p, part) in panels.parts().enumerate() {
+        let sizes = (rows, part.len(), inputs);
+        let dy = Matrix::rows(&dy[part.start..], outputs);
+        let into = if p == 0 { Into::Replace } else { Into::Add };
+        product(
+            sizes,
+            dy,
+            panels.panel(p),
+            &mut dx,
+            inputs,
+            1.0,
+            into,
+            Threads::All,
+        );
+    }
+    dx
+}

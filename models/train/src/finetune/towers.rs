@@ -1,0 +1,227 @@
+//! A pack's towers with the trainable parts of a method, and what a step needs of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use lucency_nn::{Adaptation, Init, Mode, Weights, ops};
+use lucency_zoo::clip::{Clip, ClipConfig};
+use lucency_zoo::preprocess::{Image8, Preprocess};
+use lucency_zoo::tokenizer::ClipTokenizer;
+use rand::Rng;
+
+use super::Method;
+use super::plan::{TunePlan, blocks, depth};
+use crate::contrastive::{TextBatch, normalise};
+use crate::data::{Augment, Facing, Warp, augment, rng_for};
+use crate::{Result, TrainError};
+
+/// Key of learned context vectors.
+pub(super) const CONTEXT: &str = "prompt_context";
+
+/// Words before a class name from which context vectors start.
+const FIRST_PROMPT: &str = "a photo of a";
+
+/// Towers, their store and their switch.
+pub struct Towers {
+    /// The model.
+    pub clip: Clip,
+    /// Every tensor, and which are trainable.
+    pub weights: Weights,
+    /// The parts that layers got.
+    pub adaptation: Option<Arc<Adaptation>>,
+    /// Learned context vectors, `[m, width]`.
+    pub context: Option<Tensor>,
+    /// How images are prepared.
+    pub preprocess: Preprocess,
+    /// The text tower's tokenizer.
+    pub tokenizer: ClipTokenizer,
+}
+
+impl Towers {
+    /// Builds the towers of a plan.
+    ///
+    /// - `tensors`: the pack's, and those of an adapter or a checkpoint if it goes on
+    ///
+    /// Errors if a tensor is missing, or no layer is a target.
+    pub fn build(
+        tensors: HashMap<String, Tensor>,
+        config: &ClipConfig,
+        preprocess: &Preprocess,
+        tokenizer: &ClipTokenizer,
+        plan: &TunePlan,
+    ) -> Result<Self> {
+        plan.check()?;
+        let first_context = tensors.get(CONTEXT).cloned();
+        let weights = Weights::from_tensors(tensors, "the pack");
+        let adaptation = match plan.adaptation(config)? {
+            Some(adaptation) => Some(weights.adapt(adaptation)?),
+            None => None,
+        };
+        let (deepest, frozen) = (blocks(config), plan.frozen_blocks);
+        match plan.method {
+            Method::Lora | Method::Ia3 | Method::Prefix => weights.train_where(Adaptation::owns)?,
+            Method::Prompt => weights.train_where(|key| key == CONTEXT)?,
+            Method::Full | Method::Contrastive => {
+                weights.train_where(move |key| frozen == 0 || depth(key, deepest) >= frozen)?;
+            }
+            Method::Probe => {}
+        }
+        let clip = Clip::load(&weights, config)?;
+        let context = match plan.method {
+            Method::Prompt => {
+                if first_context.is_none() {
+                    let first = first_vectors(&clip, tokenizer, plan.tokens)?;
+                    weights.overlay([(CONTEXT.to_string(), first)])?;
+                }
+                let shape = (plan.tokens, config.text.width);
+                Some(weights.get(shape, CONTEXT, Init::Zeros)?)
+            }
+            _ => None,
+        };
+        if plan.method != Method::Probe && weights.vars().is_empty() {
+            return Err(TrainError::Plan(format!(
+                "no layer of the pack ends in one of the targets {:?}",
+                plan.targets
+            )));
+        }
+        Ok(Self {
+            clip,
+            weights,
+            adaptation,
+            context,
+            preprocess: preprocess.clone(),
+            tokenizer: tokenizer.clone(),
+        })
+    }
+
+    /// Whether a tensor of the image tower is trainable; if none is, an image's embedding stays as it is.
+    pub fn trains_images(&self) -> bool {
+        let own = ["vision_model.", "visual_projection", "visual."];
+        let vars = self.weights.vars();
+        vars.iter()
+            .any(|(key, _)| own.iter().any(|start| key.starts_with(start)))
+    }
+
+    /// What the method added or changed, by key: an adapter's tensors, or every trainable one.
+    pub fn trained(&self) -> BTreeMap<String, Tensor> {
+        self.weights
+            .vars()
+            .into_iter()
+            .map(|(key, var)| (key, var.as_detached_tensor()))
+            .collect()
+    }
+
+    /// Turns dropout on for a step of a run, or off.
+    pub fn set_dropout(&self, seed_and_step: Option<(u64, u64)>) {
+        if let Some(adaptation) = &self.adaptation {
+            let seed = seed_and_step.map(|(seed, step)| rng_for(seed, step, DROPOUT_SLOT).random());
+            adaptation.set_dropout(seed);
+        }
+    }
+
+    /// Texts as unit vectors, `[texts, d]`; behind learned context vectors if the method has them.
+    pub fn embed_texts(&self, texts: &[String]) -> Result<Tensor> {
+        let longest = self.clip.config().text.context;
+        let raw = match &self.context {
+            None => {
+                let mut batch = TextBatch::default();
+                let places: Vec<u32> = texts.iter().map(|t| batch.place(t)).collect();
+                let distinct = batch.embed(&self.clip, &self.tokenizer, longest)?;
+                let places = Tensor::from_vec(places, texts.len(), &Device::Cpu)?;
+                distinct.index_select(&places, 0)?
+            }
+            Some(context) => {
+                let ids = self.ids_behind(texts, context.dim(0)?, longest)?;
+                self.clip.encode_text_with_context(&ids, context)?
+            }
+        };
+        Ok(ops::l2_normalise(&raw)?)
+    }
+
+    /// Ids with room for `m` vectors behind the start, `[texts, n]`.
+    fn ids_behind(&self, texts: &[String], m: usize, longest: usize) -> Result<Tensor> {
+        let rows: Vec<Vec<u32>> = texts
+            .iter()
+            .map(|text| {
+                let ids = self.tokenizer.tokenize(text, longest - m);
+                let mut row = vec![ids[0]];
+                row.extend(std::iter::repeat_n(0, m));
+                row.extend(&ids[1..]);
+                row
+            })
+            .collect();
+        Ok(Tensor::from_vec(
+            rows.concat(),
+            (texts.len(), longest),
+            &Device::Cpu,
+        )?)
+    }
+
+    /// Images as unit vectors, `[images, d]`. Norms keep the pack's statistics: a site's batches are too small to give their own.
+    pub fn embed_pixels(&self, pixels: &Tensor) -> Result<Tensor> {
+        Ok(ops::l2_normalise(
+            &self.clip.encode_image(pixels, Mode::Eval)?,
+        )?)
+    }
+
+    /// Images in the model's size as the model takes them, `[images, 3, side, side]`.
+    pub fn pixels(&self, squares: &[Image8]) -> Result<Tensor> {
+        let references: Vec<&Image8> = squares.iter().collect();
+        Ok(self.preprocess.batch(&references, &Device::Cpu)?)
+    }
+
+    /// Random views of grey images, each from its own generator; colour images stay as they are.
+    ///
+    /// - `first`: place of the first image in its batch, so that a view does not depend on the chunk it is in
+    pub fn views(&self, squares: &[Image8], seed: u64, step: u64, first: usize) -> Result<Tensor> {
+        use rayon::prelude::*;
+        let side = self.preprocess.side();
+        let how = Augment::default();
+        let planes: Vec<Vec<f32>> = squares
+            .par_iter()
+            .enumerate()
+            .map(|(slot, square)| {
+                if square.channels != 1 || self.preprocess.channels.count() != 3 {
+                    return Ok(self.preprocess.apply(square)?);
+                }
+                let mut rng = rng_for(seed, step, (first + slot) as u64 + VIEW_SLOT);
+                let size = (square.width, square.height);
+                let warp = Warp::draw(&how, size, Facing::Same, &mut rng);
+                let grey = augment(square, side, &how, &warp, &mut rng);
+                Ok(normalise(&grey, &self.preprocess))
+            })
+            .collect::<Result<_>>()?;
+        let channels = self.preprocess.channels.count();
+        Ok(Tensor::from_vec(
+            planes.concat(),
+            (squares.len(), channels, side, side),
+            &Device::Cpu,
+        )?)
+    }
+
+    /// The factor on cosines, `[]`, at most 100.
+    pub fn scale(&self) -> Result<Tensor> {
+        Ok(self
+            .clip
+            .logit_scale()
+            .to_dtype(DType::F32)?
+            .minimum(100f64.ln())?
+            .exp()?)
+    }
+}
+
+const VIEW_SLOT: u64 = 16;
+const DROPOUT_SLOT: u64 = 1;
+
+/// Vectors of a hand-written prompt, repeated if it is too short, `[m, width]`. Source: Zhou et al. 2022, section 3.1.
+fn first_vectors(clip: &Clip, tokenizer: &ClipTokenizer, m: usize) -> Result<Tensor> {
+    let words = tokenizer.encode(FIRST_PROMPT);
+    let inner: Vec<u32> = words
+        .into_iter()
+        .filter(|id| *id != tokenizer.start() && *id != tokenizer.end())
+        .collect();
+    let ids: Vec<u32> = (0..m).map(|i| inner[i % inner.len()]).collect();
+    let ids = Tensor::from_vec(ids, (1, m), &Device::Cpu)?;
+    Ok(clip.token_vectors(&ids)?.squeeze(0)?.detach())
+}

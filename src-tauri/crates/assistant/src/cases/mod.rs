@@ -1,0 +1,96 @@
+//! The department's case library: what it has, what it finds, and how cases come in. One use case a file.
+
+mod describe;
+mod embed;
+mod images;
+mod import;
+mod indexes;
+mod query;
+mod ranking;
+mod search;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lucency_library::{SqliteStore, Storage as _};
+
+pub use images::{patient_of_file, picture_of_file};
+pub use import::{formats, preview};
+pub use query::CaseQuery;
+pub use search::Seen;
+
+use crate::dto::LibraryCase;
+use crate::error::{AssistantError, Result};
+use indexes::Indexes;
+
+/// The folder of the library in Lucency's home.
+pub fn folder(home: &Path) -> PathBuf {
+    home.join("library")
+}
+
+/// The case library of a workstation, shared between threads. It is opened when it is first needed.
+pub struct CaseLibrary {
+    folder: PathBuf,
+    store: Mutex<Option<Arc<SqliteStore>>>,
+    indexes: Arc<Indexes>,
+}
+
+impl CaseLibrary {
+    /// The library in a home folder; nothing is opened or made yet.
+    pub fn at(home: &Path) -> Self {
+        let folder = folder(home);
+        Self {
+            indexes: Arc::new(Indexes::of(&folder)),
+            store: Mutex::default(),
+            folder,
+        }
+    }
+
+    /// The store; none if there is no library.
+    ///
+    /// Errors if there is one that cannot be opened.
+    pub fn store(&self) -> Result<Option<Arc<SqliteStore>>> {
+        let mut open = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_none() && SqliteStore::exists(&self.folder) {
+            *open = Some(Arc::new(SqliteStore::open(&self.folder)?));
+        }
+        Ok(open.clone())
+    }
+
+    /// The store. Errors if there is no library.
+    fn existing(&self) -> Result<Arc<SqliteStore>> {
+        self.store()?
+            .ok_or_else(|| AssistantError::NoLibrary(self.folder.display().to_string()))
+    }
+
+    /// A store of a job's own: its transactions keep no search waiting. A library is made if there is none.
+    fn own_store(&self) -> Result<SqliteStore> {
+        Ok(SqliteStore::open(&self.folder)?)
+    }
+
+    /// A case with everything that is known of it.
+    ///
+    /// Errors if there is no such case.
+    pub fn case(&self, id: &str) -> Result<LibraryCase> {
+        Ok(describe::case(self.existing()?.get(id)?))
+    }
+
+    /// The image files of a case, in its order.
+    ///
+    /// Errors if there is no such case.
+    pub fn image_paths(&self, id: &str) -> Result<Vec<PathBuf>> {
+        let case = self.existing()?.get(id)?;
+        let root = Path::new(&case.source.root);
+        Ok(case.images.iter().map(|i| root.join(&i.path)).collect())
+    }
+
+    /// Deletes cases with every trace of them, in the indexes too, and returns how many there were.
+    ///
+    /// Errors, deleting none, if an identifier is unknown.
+    pub fn delete(&self, ids: &[String]) -> Result<u64> {
+        let store = self.existing()?;
+        let deleted = store.delete(ids)?;
+        self.indexes.forget_deleted(&*store)?;
+        Ok(deleted)
+    }
+}

@@ -1,0 +1,428 @@
+//! Adapters that are there: list, put into use, take back, remove, carry elsewhere.
+
+use std::fs;
+use std::path::Path;
+
+use lucency_packs::Pack;
+use lucency_train::finetune::{
+    Adapter, BasePack, ClassReport, Evaluation, MacroReport, Method, adapter_folder,
+    is_adapter_name,
+};
+
+use super::active::InUse;
+use super::fit::TrainReport;
+use super::judge::Details;
+use super::pairs::{PairsReport, Recall};
+use super::refuse;
+use crate::dto::{
+    AdapterReport, AdapterSummary, ClassFigures, FigureInterval, RecallRow, ReportRow,
+};
+use crate::error::{AssistantError, Result};
+use crate::{DEFAULT_PACK, Options, picture};
+
+fn io(what: &str) -> impl FnOnce(std::io::Error) -> AssistantError + use<'_> {
+    move |source| AssistantError::Io {
+        what: what.to_owned(),
+        source,
+    }
+}
+
+fn read(options: &Options, name: &str) -> Result<Adapter> {
+    let dir = adapter_folder(&options.home, name)?;
+    Adapter::read(&dir).map_err(|error| match dir.exists() {
+        true => error.into(),
+        false => refuse(
+            "no_adapter",
+            format!("there is no adapter `{name}`; `lucency adapters list` shows which there are"),
+        ),
+    })
+}
+
+fn part<T: serde::de::DeserializeOwned>(adapter: &Adapter, file: &str) -> Result<T> {
+    let name = &adapter.manifest.name;
+    let text = fs::read_to_string(adapter.dir.join(file))
+        .map_err(|_| refuse("bad_adapter", format!("the adapter `{name}` has no {file}")))?;
+    serde_json::from_str(&text).map_err(|e| {
+        refuse(
+            "bad_adapter",
+            format!("{file} of the adapter `{name}`: {e}"),
+        )
+    })
+}
+
+/// What was found when an adapter was trained.
+pub(super) fn report_of(adapter: &Adapter) -> Result<TrainReport> {
+    part(adapter, "report.json")
+}
+
+/// Hashes of the packs that are there.
+fn hashes(options: &Options) -> Result<Vec<String>> {
+    let entries = options.store().list()?;
+    let hash = |entry: lucency_packs::PackEntry| entry.manifest.ok().map(|(_, hash)| hash);
+    Ok(entries.into_iter().filter_map(hash).collect())
+}
+
+fn summary(adapter: &Adapter, hashes: &[String], in_use: &InUse) -> AdapterSummary {
+    let manifest = &adapter.manifest;
+    let report = report_of(adapter).ok();
+    let evaluation = report.as_ref().and_then(|r| r.evaluation.as_ref());
+    let retrieval = report.as_ref().and_then(|r| r.retrieval.as_ref());
+    let (value, base_value) = match (evaluation, retrieval) {
+        (Some(e), _) => (e.adapted.overall.auroc, e.base.overall.auroc),
+        (None, Some(r)) => (Some(r.recall_at_5), Some(r.base_recall_at_5)),
+        (None, None) => (None, None),
+    };
+    let gate = report.as_ref().map(|r| r.gate.clone());
+    let none = || vec!["it has no report; train it again".to_owned()];
+    AdapterSummary {
+        name: manifest.name.clone(),
+        method: manifest.method.into(),
+        pack: manifest.base.name.clone(),
+        pack_hash: manifest.base.hash.clone(),
+        fits: hashes.contains(&manifest.base.hash),
+        active: in_use.on(&manifest.base.hash) == Some(&manifest.name),
+        created: manifest.created.clone(),
+        notes: manifest.notes.clone(),
+        classes: manifest.classes.clone(),
+        cases: manifest.cases,
+        patients: manifest.patients,
+        metric: match manifest.method {
+            Method::Contrastive => "recall@5",
+            _ => "auroc",
+        }
+        .into(),
+        value,
+        base_value,
+        passes: gate.as_ref().is_some_and(|g| g.passes),
+        reasons: gate.map_or_else(none, |g| g.reasons),
+        bytes: size_of(&adapter.dir),
+    }
+}
+
+fn size_of(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|meta| meta.len())
+        .sum()
+}
+
+fn summary_now(options: &Options, adapter: &Adapter) -> Result<AdapterSummary> {
+    let in_use = InUse::read(&options.home)?;
+    Ok(summary(adapter, &hashes(options)?, &in_use))
+}
+
+/// All adapters, newest first; folders that are no adapters are left out.
+pub fn adapters(options: &Options) -> Result<Vec<AdapterSummary>> {
+    let Ok(entries) = fs::read_dir(options.home.join("adapters")) else {
+        return Ok(Vec::new());
+    };
+    let (hashes, in_use) = (hashes(options)?, InUse::read(&options.home)?);
+    let mut found: Vec<AdapterSummary> = entries
+        .flatten()
+        .filter(|entry| is_adapter_name(&entry.file_name().to_string_lossy()))
+        .filter_map(|entry| Adapter::read(&entry.path()).ok())
+        .map(|adapter| summary(&adapter, &hashes, &in_use))
+        .collect();
+    found.sort_by(|a, b| (&b.created, &a.name).cmp(&(&a.created, &b.name)));
+    Ok(found)
+}
+
+/// Opens the pack that an adapter stands on, and checks that it is still that pack.
+fn fitting(options: &Options, adapter: &Adapter) -> Result<Pack> {
+    let base = &adapter.manifest.base;
+    let pack = options.store().find(&base.name)?;
+    let identity = BasePack {
+        name: pack.name().to_owned(),
+        hash: pack.hash().to_owned(),
+    };
+    Adapter::open(&adapter.dir, &identity)?;
+    Ok(pack)
+}
+
+/// Puts an adapter into use on its pack.
+///
+/// Errors with `gate_refused` and the reasons if its report does not let it, and if it is damaged or its pack has changed.
+pub fn activate(options: &Options, name: &str) -> Result<AdapterSummary> {
+    let adapter = read(options, name)?;
+    fitting(options, &adapter)?;
+    adapter.verify()?;
+    let report = report_of(&adapter)?;
+    if !report.gate.passes {
+        return Err(refuse(
+            "gate_refused",
+            format!(
+                "the adapter `{name}` may not go live: {}",
+                report.gate.reasons.join("; ")
+            ),
+        ));
+    }
+    let mut in_use = InUse::read(&options.home)?;
+    let list = in_use
+        .packs
+        .entry(adapter.manifest.base.hash.clone())
+        .or_default();
+    list.retain(|other| other != name);
+    list.push(name.to_owned());
+    in_use.write(&options.home)?;
+    summary_now(options, &adapter)
+}
+
+/// Takes the adapter in use on a pack back: the one before it, or the pack alone, works again.
+///
+/// - `pack`: none for the default one
+/// - returns the adapter that works now
+///
+/// Errors if none was in use.
+pub fn rollback(options: &Options, pack: Option<&str>) -> Result<Option<AdapterSummary>> {
+    let pack = options.store().find(pack.unwrap_or(DEFAULT_PACK))?;
+    let mut in_use = InUse::read(&options.home)?;
+    let list = in_use.packs.entry(pack.hash().to_owned()).or_default();
+    if list.pop().is_none() {
+        let message = format!("no adapter is in use on the pack `{}`", pack.name());
+        return Err(refuse("no_active_adapter", message));
+    }
+    // One that was removed meanwhile is no way back.
+    while let Some(before) = list.last() {
+        if read(options, before).is_ok() {
+            break;
+        }
+        list.pop();
+    }
+    in_use.packs.retain(|_, list| !list.is_empty());
+    in_use.write(&options.home)?;
+    match in_use.on(pack.hash()) {
+        None => Ok(None),
+        Some(name) => summary_now(options, &read(options, name)?).map(Some),
+    }
+}
+
+/// Deletes an adapter.
+///
+/// Errors with `adapter_active` while it is in use.
+pub fn remove_adapter(options: &Options, name: &str) -> Result<()> {
+    let adapter = read(options, name)?;
+    if InUse::read(&options.home)?.uses(name) {
+        return Err(refuse(
+            "adapter_active",
+            format!("the adapter `{name}` is in use; roll back first"),
+        ));
+    }
+    // Under a name that is no adapter's it is gone at once, even if deleting is interrupted.
+    let gone = options.home.join("adapters").join(format!(".{name}.gone"));
+    let _ = fs::remove_dir_all(&gone);
+    fs::rename(&adapter.dir, &gone).map_err(io("the adapter's folder"))?;
+    fs::remove_dir_all(&gone).map_err(io("the adapter's folder"))
+}
+
+/// Writes an adapter as a folder that another workstation can import; file names of cases stay here.
+///
+/// Errors if something is at `to` already.
+pub fn export_adapter(options: &Options, name: &str, to: &Path) -> Result<()> {
+    let mut adapter = read(options, name)?;
+    adapter.verify()?;
+    let mut details: Details = part(&adapter, "details.json").unwrap_or_default();
+    details.worst.clear();
+    let text = serde_json::to_string_pretty(&details).map_err(|e| refuse("json", e.to_string()))?;
+    let files = &mut adapter.manifest.files;
+    files.insert(
+        "details.json".into(),
+        lucency_packs::digest(text.as_bytes()),
+    );
+    let copied: Vec<String> = files.keys().cloned().collect();
+    into_place(to, |fresh| {
+        for file in copied.iter().filter(|file| *file != "details.json") {
+            fs::copy(adapter.dir.join(file), fresh.join(file)).map_err(io(file))?;
+        }
+        fs::write(fresh.join("details.json"), &text).map_err(io("details.json"))?;
+        let manifest = serde_json::to_string_pretty(&adapter.manifest)
+            .map_err(|e| refuse("json", e.to_string()))?;
+        fs::write(fresh.join("adapter.json"), manifest).map_err(io("adapter.json"))
+    })
+}
+
+/// Takes an exported adapter in.
+///
+/// Errors if it is damaged, its name is taken, or the pack that it was made on is not there.
+pub fn import_adapter(options: &Options, from: &Path) -> Result<AdapterSummary> {
+    let adapter = Adapter::read(from)?;
+    if adapter.manifest.files.is_empty() {
+        let message = "the folder states no digests of its files; export the adapter again";
+        return Err(refuse("bad_adapter", message));
+    }
+    adapter.verify()?;
+    fitting(options, &adapter)?;
+    let name = &adapter.manifest.name;
+    let dir = adapter_folder(&options.home, name)?;
+    fs::create_dir_all(options.home.join("adapters")).map_err(io("the folder of adapters"))?;
+    let plain = |file: &&String| is_adapter_name(file);
+    into_place(&dir, |fresh| {
+        let files = adapter.manifest.files.keys().filter(plain);
+        for file in files.chain([&"adapter.json".to_owned()]) {
+            fs::copy(from.join(file), fresh.join(file)).map_err(io(file))?;
+        }
+        Ok(())
+    })?;
+    let taken_in = read(options, name)?;
+    taken_in.verify()?;
+    summary_now(options, &taken_in)
+}
+
+/// Fills a folder beside its place and renames it.
+fn into_place(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    if dir.exists() {
+        return Err(refuse(
+            "name_taken",
+            format!(
+                "{} is there already; nothing was overwritten",
+                dir.display()
+            ),
+        ));
+    }
+    let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
+    let fresh = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(parent.unwrap_or(Path::new(".")))
+        .map_err(io("the folder to write to"))?;
+    fill(fresh.path())?;
+    for entry in fs::read_dir(fresh.path()).into_iter().flatten().flatten() {
+        let flushed = fs::File::open(entry.path()).and_then(|file| file.sync_all());
+        flushed.map_err(io("the folder to write to"))?;
+    }
+    fs::rename(fresh.path(), dir).map_err(io("the folder to write to"))?;
+    let _ = fresh.keep(); // it has its name now
+    Ok(())
+}
+
+/// The image of one of an adapter's worst errors, a PNG file.
+///
+/// Errors if there is no such error, or its image is gone.
+pub fn adapter_image(options: &Options, name: &str, index: usize) -> Result<Vec<u8>> {
+    let details: Details = part(&read(options, name)?, "details.json")?;
+    let worst = details.worst.get(index);
+    let none = || refuse("no_case", format!("there is no worst case {index}"));
+    let image = picture::open(Path::new(&worst.ok_or_else(none)?.path), 1)?.image;
+    let shown = lucency_study::display::Image {
+        width: image.width as u32,
+        height: image.height as u32,
+        channels: image.channels as u8,
+        data: image.data,
+    };
+    Ok(shown.to_png()?)
+}
+
+/// What an adapter's report page shows.
+///
+/// Errors if there is no such adapter, or it has no report.
+pub fn adapter_report(options: &Options, name: &str) -> Result<AdapterReport> {
+    let adapter = read(options, name)?;
+    let report = report_of(&adapter)?;
+    let details: Details = part(&adapter, "details.json").unwrap_or_default();
+    let (evaluation, retrieval) = (report.evaluation.as_ref(), report.retrieval.as_ref());
+    let value = |after: Option<f64>, before: Option<f64>| Some(after? - before?);
+    let gain = match (evaluation, retrieval) {
+        (Some(e), _) => FigureInterval {
+            value: value(e.adapted.overall.auroc, e.base.overall.auroc),
+            low: e.gain.map(|g| g.low),
+            high: e.gain.map(|g| g.high),
+        },
+        (None, Some(r)) => FigureInterval {
+            value: Some(r.recall_at_5 - r.base_recall_at_5),
+            low: r.gain.map(|g| g.low),
+            high: r.gain.map(|g| g.high),
+        },
+        (None, None) => FigureInterval::default(),
+    };
+    Ok(AdapterReport {
+        adapter: summary_now(options, &adapter)?,
+        judged_on: report.judged_on.clone(),
+        cases: evaluation.map_or(retrieval.map_or(0, |r| r.pairs), |e| e.n),
+        patients: evaluation.map_or(retrieval.map_or(0, |r| r.pair_patients), |e| e.patients),
+        trained: report.labels.clone(),
+        rows: evaluation.map(rows).unwrap_or_default(),
+        gain,
+        accuracy: evaluation.and_then(|e| e.adapted.overall.accuracy),
+        base_accuracy: evaluation.and_then(|e| e.base.overall.accuracy),
+        plots: details.plots,
+        confusion: details.confusion,
+        worst: details.worst,
+        retrieval: retrieval.map(recall_rows).unwrap_or_default(),
+    })
+}
+
+fn rows(e: &Evaluation) -> Vec<ReportRow> {
+    let none = ClassReport::default();
+    let mut rows: Vec<ReportRow> = e
+        .adapted
+        .per_class
+        .iter()
+        .map(|(name, after)| ReportRow {
+            name: name.clone(),
+            n: after.n,
+            positives: after.positives,
+            after: class_figures(after),
+            before: class_figures(e.base.per_class.get(name).unwrap_or(&none)),
+            delong_p: after.delong_p,
+        })
+        .collect();
+    rows.push(ReportRow {
+        name: "macro".into(),
+        n: e.n,
+        positives: 0,
+        after: macro_figures(&e.adapted.overall),
+        before: macro_figures(&e.base.overall),
+        delong_p: None,
+    });
+    rows
+}
+
+fn class_figures(r: &ClassReport) -> ClassFigures {
+    ClassFigures {
+        auroc: FigureInterval {
+            value: r.auroc,
+            low: r.auroc_low,
+            high: r.auroc_high,
+        },
+        auprc: r.auprc,
+        sensitivity_at_90_specificity: r.sensitivity_at_90_specificity,
+        ece: r.ece,
+        brier: r.brier,
+    }
+}
+
+fn macro_figures(r: &MacroReport) -> ClassFigures {
+    ClassFigures {
+        auroc: FigureInterval {
+            value: r.auroc,
+            low: r.auroc_low,
+            high: r.auroc_high,
+        },
+        auprc: r.auprc,
+        sensitivity_at_90_specificity: None,
+        ece: r.ece,
+        brier: r.brier,
+    }
+}
+
+fn recall_rows(r: &PairsReport) -> Vec<RecallRow> {
+    let figure = |r: &Recall| FigureInterval {
+        value: Some(r.value),
+        low: r.low,
+        high: r.high,
+    };
+    [
+        ("image to report", &r.image_to_report),
+        ("report to image", &r.report_to_image),
+    ]
+    .into_iter()
+    .flat_map(|(direction, both)| {
+        let pairs = both.adapted.iter().zip(&both.base);
+        pairs.map(move |(after, before)| RecallRow {
+            direction: direction.to_owned(),
+            k: after.k,
+            after: figure(after),
+            before: figure(before),
+        })
+    })
+    .collect()
+}

@@ -1,0 +1,47 @@
+//! Fine-tuning on a site's own cases: from a table to an adapter that is judged, and from there into use.
+
+mod active;
+mod adapters;
+mod base;
+mod cases;
+mod courtesy;
+mod divide;
+mod estimate;
+mod eval;
+mod fit;
+mod judge;
+mod pairs;
+mod pool;
+mod preset;
+mod preview;
+mod run;
+mod start;
+mod table;
+
+pub(crate) use active::{ActiveAdapter, active_adapter};
+pub use adapters::{
+    activate, adapter_image, adapter_report, adapters, export_adapter, import_adapter,
+    remove_adapter, rollback,
+};
+pub use base::Base;
+pub use courtesy::Courtesy;
+pub use estimate::estimate;
+pub use eval::{EvalReport, evaluate_adapter};
+pub use fit::{TrainReport, fit};
+pub use preset::{Numbers, numbers, preset_of_method, presets};
+pub use preview::preview;
+pub use run::{
+    RunFolder, cancel_run, pause_run, remove_run, run_detail, runs, start_run, take_up_run,
+};
+pub use start::{Background, carry_out};
+pub use table::{Table, parse_columns, parse_renamings, read_table};
+
+use crate::error::AssistantError;
+
+/// An error with a stable word and what to do.
+fn refuse(code: &'static str, message: impl Into<String>) -> AssistantError {
+    AssistantError::Training {
+        code,
+        message: message.into(),
+    }
+}

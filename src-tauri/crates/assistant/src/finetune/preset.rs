@@ -1,0 +1,226 @@
+//! Choices of method with numbers that work for most sites.
+
+use lucency_train::finetune::{Method, TunePlan};
+use lucency_train::optim::Rate;
+use lucency_train::probe::ProbePlan;
+
+use super::refuse;
+use crate::dto::{TrainingMethod, TrainingNeed, TrainingOptions, TrainingPreset};
+use crate::error::Result;
+
+/// Everything that a run's training follows from.
+pub enum Numbers {
+    /// A regression on features.
+    Probe(ProbePlan),
+    /// Training by gradients.
+    Tune(TunePlan),
+}
+
+impl From<TrainingMethod> for Method {
+    fn from(method: TrainingMethod) -> Self {
+        match method {
+            TrainingMethod::Probe => Self::Probe,
+            TrainingMethod::Lora => Self::Lora,
+            TrainingMethod::Ia3 => Self::Ia3,
+            TrainingMethod::Prefix => Self::Prefix,
+            TrainingMethod::Prompt => Self::Prompt,
+            TrainingMethod::Full => Self::Full,
+            TrainingMethod::Contrastive => Self::Contrastive,
+        }
+    }
+}
+
+impl From<Method> for TrainingMethod {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Probe => Self::Probe,
+            Method::Lora => Self::Lora,
+            Method::Ia3 => Self::Ia3,
+            Method::Prefix => Self::Prefix,
+            Method::Prompt => Self::Prompt,
+            Method::Full => Self::Full,
+            Method::Contrastive => Self::Contrastive,
+        }
+    }
+}
+
+struct Row {
+    id: &'static str,
+    title: &'static str,
+    description: &'static str,
+    method: TrainingMethod,
+    recommended: bool,
+}
+
+const ROWS: [Row; 8] = [
+    Row {
+        id: "few_labels",
+        title: "Few labels: probe",
+        description: "Learns from what the model already sees. Seconds, and hard to spoil. Begin here.",
+        method: TrainingMethod::Probe,
+        recommended: true,
+    },
+    Row {
+        id: "hundreds",
+        title: "Hundreds: LoRA",
+        description: "Small updates of every layer. For some hundred labelled cases of many patients.",
+        method: TrainingMethod::Lora,
+        recommended: true,
+    },
+    Row {
+        id: "reports",
+        title: "Reports: contrastive",
+        description: "Learns which report belongs to which image. Similar cases become more alike to your own.",
+        method: TrainingMethod::Contrastive,
+        recommended: true,
+    },
+    Row {
+        id: "prompt",
+        title: "Words: prompt context",
+        description: "Learns a few vectors before the class names. The towers stay as they are.",
+        method: TrainingMethod::Prompt,
+        recommended: false,
+    },
+    Row {
+        id: "ia3",
+        title: "Scales: IA3",
+        description: "Learns a factor for each channel: the smallest adapter.",
+        method: TrainingMethod::Ia3,
+        recommended: false,
+    },
+    Row {
+        id: "prefix",
+        title: "Prefix",
+        description: "Learns keys and values before those of every attention layer.",
+        method: TrainingMethod::Prefix,
+        recommended: false,
+    },
+    Row {
+        id: "full",
+        title: "All weights",
+        description: "Changes the whole model. For thousands of cases; slow, and it forgets the most.",
+        method: TrainingMethod::Full,
+        recommended: false,
+    },
+    Row {
+        id: "pubmedclip",
+        title: "Reports: as PubMedCLIP",
+        description: "Contrastive training with the published numbers: Adam at 1e-5, batches of 64, 50 passes.",
+        method: TrainingMethod::Contrastive,
+        recommended: false,
+    },
+];
+
+/// All presets, the recommended ones first.
+pub fn presets() -> Vec<TrainingPreset> {
+    ROWS.iter()
+        .map(|row| TrainingPreset {
+            id: row.id.into(),
+            title: row.title.into(),
+            description: row.description.into(),
+            method: row.method,
+            needs: match row.method {
+                TrainingMethod::Contrastive => TrainingNeed::Reports,
+                _ => TrainingNeed::Labels,
+            },
+            recommended: row.recommended,
+            options: stated(row),
+        })
+        .collect()
+}
+
+/// The first preset of a method.
+pub fn preset_of_method(method: TrainingMethod) -> String {
+    let found = ROWS.iter().find(|row| row.method == method);
+    found.map_or("", |row| row.id).to_owned()
+}
+
+fn plan_of(row: &Row) -> TunePlan {
+    match row.id {
+        "pubmedclip" => TunePlan::pubmedclip(),
+        _ => TunePlan::preset(row.method.into()),
+    }
+}
+
+fn stated(row: &Row) -> TrainingOptions {
+    if row.method == TrainingMethod::Probe {
+        return TrainingOptions {
+            seed: Some(ProbePlan::default().seed),
+            ..TrainingOptions::default()
+        };
+    }
+    let plan = plan_of(row);
+    let only =
+        |methods: &[TrainingMethod], value: usize| methods.contains(&row.method).then_some(value);
+    use TrainingMethod::{Contrastive, Full, Lora, Prefix, Prompt};
+    TrainingOptions {
+        epochs: Some(plan.epochs),
+        batch: Some(plan.batch),
+        rate: Some(match plan.rate {
+            Rate::Constant { rate } => rate,
+            Rate::Cosine { peak, .. } => peak,
+            Rate::Stepped { base, .. } => base,
+        }),
+        rank: only(&[Lora], plan.rank),
+        alpha: (row.method == Lora).then_some(plan.alpha),
+        tokens: only(&[Prefix, Prompt], plan.tokens),
+        frozen_blocks: only(&[Full, Contrastive], plan.frozen_blocks),
+        seed: Some(plan.seed),
+    }
+}
+
+/// The method and the numbers of a preset with a user's changes.
+///
+/// Errors if there is no such preset, or the numbers cannot work together.
+pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMethod, Numbers)> {
+    let Some(row) = ROWS.iter().find(|row| row.id == preset) else {
+        let there: Vec<&str> = ROWS.iter().map(|row| row.id).collect();
+        let message = format!(
+            "there is no preset `{preset}`; there are {}",
+            there.join(", ")
+        );
+        return Err(refuse("bad_preset", message));
+    };
+    if row.method == TrainingMethod::Probe {
+        let default = ProbePlan::default();
+        let seed = options.seed.unwrap_or(default.seed);
+        return Ok((row.method, Numbers::Probe(ProbePlan { seed, ..default })));
+    }
+    let mut plan = plan_of(row);
+    if let Some(rate) = options.rate {
+        if !(rate > 0.0 && rate.is_finite()) {
+            return Err(refuse("bad_plan", "a learning rate is a positive number"));
+        }
+        plan.rate.set_base(rate);
+    }
+    plan.epochs = options.epochs.unwrap_or(plan.epochs);
+    plan.batch = options.batch.unwrap_or(plan.batch);
+    plan.rank = options.rank.unwrap_or(plan.rank);
+    plan.alpha = options.alpha.unwrap_or(plan.alpha);
+    plan.tokens = options.tokens.unwrap_or(plan.tokens);
+    plan.frozen_blocks = options.frozen_blocks.unwrap_or(plan.frozen_blocks);
+    plan.seed = options.seed.unwrap_or(plan.seed);
+    plan.check()?;
+    Ok((row.method, Numbers::Tune(plan)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_a_preset_that_can_be_carried_out() {
+        for preset in presets() {
+            let (method, _) = numbers(&preset.id, &preset.options).unwrap();
+            assert_eq!(method, preset.method);
+            assert!(!preset_of_method(method).is_empty());
+        }
+        let options = TrainingOptions {
+            rate: Some(-1.0),
+            ..TrainingOptions::default()
+        };
+        assert!(numbers("hundreds", &options).is_err());
+        let message = numbers("none", &options).err().unwrap().to_string();
+        assert!(message.contains("few_labels"), "{message}");
+    }
+}

@@ -1,0 +1,290 @@
+//! `lucency bench models`: how fast published architectures run here, at their real sizes.
+//!
+//! With a case it speaks a protocol for comparisons: `READY <ms since the process began> <peak MiB>` after the first
+//! call, then for each line `N` on standard input N calls and their times in ms, for `0` the peak memory in MiB. A
+//! driver can so keep several engines alive and time them in turn (`tests/peers/`).
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+use clap::Args;
+use lucency_assistant::AssistantError;
+use lucency_nn::{Mode, Weights};
+use lucency_train::TrainError;
+use lucency_zoo::clip::{ClipConfig, ImageEncoder, KeyLayout, TextEncoder};
+use serde::Serialize;
+
+use super::bench::{Machine, machine, ms, status_mib};
+use crate::output::{CommandError, Output};
+
+/// Calls of each case when all are timed.
+const CALLS: usize = 7;
+
+/// `lucency bench models`
+#[derive(Args)]
+pub struct BenchModels {
+    /// img, text (14 × 77 ids), rn50, train (a full step): then standard input says how many calls to time; all cases
+    /// in turn if none
+    case: Option<String>,
+    /// Images in a batch
+    batch: Option<usize>,
+    /// Folder with `clip/model.safetensors` and `in.safetensors` (`x` [16, 3, 224, 224], `ids` [14, 77]); weights and
+    /// inputs are drawn if there is none
+    #[arg(long, value_name = "DIR", default_value = "bench-data")]
+    data: PathBuf,
+}
+
+/// One case.
+#[derive(Serialize)]
+struct Timed {
+    case: &'static str,
+    batch: usize,
+    /// Median of the calls after the first.
+    median_ms: f64,
+    fastest_ms: f64,
+}
+
+/// What was measured.
+#[derive(Serialize)]
+struct Measured {
+    machine: Machine,
+    calls: usize,
+    cases: Vec<Timed>,
+    peak_memory_mib: Option<f64>,
+}
+
+/// One call of a case.
+type Call = Box<dyn FnMut() -> lucency_train::Result<Tensor>>;
+
+impl BenchModels {
+    /// Measures.
+    pub fn run(&self, output: Output) -> Result<(), CommandError> {
+        match &self.case {
+            Some(case) => self.serve(case),
+            None => self.all(output),
+        }
+    }
+
+    /// Times calls as standard input asks for them.
+    fn serve(&self, case: &str) -> Result<(), CommandError> {
+        let mut call = self.call(case, self.batch.unwrap_or(1))?;
+        call().map_err(failed)?;
+        println!("READY {:.0} {}", age_ms(), peak());
+        for line in std::io::stdin().lock().lines() {
+            let line = line.map_err(|e| CommandError::new("io", e.to_string()))?;
+            let calls: usize = line.trim().parse().map_err(|_| {
+                let message = "standard input: a number of calls in each line is wanted";
+                CommandError::new("bad_request", message)
+            })?;
+            match calls {
+                0 => println!("{}", peak()),
+                _ => println!("{}", times(&mut call, calls)?.join(" ")),
+            }
+            let _ = std::io::stdout().flush(); // a driver that has gone reads nothing
+        }
+        Ok(())
+    }
+
+    fn all(&self, output: Output) -> Result<(), CommandError> {
+        let mut cases = Vec::new();
+        for (case, batch) in [
+            ("img", 1),
+            ("img", 16),
+            ("text", 14),
+            ("rn50", 1),
+            ("train", 16),
+        ] {
+            let mut call = self.call(case, batch)?;
+            call().map_err(failed)?;
+            let mut times = (0..CALLS)
+                .map(|_| time(&mut call))
+                .collect::<Result<Vec<_>, _>>()?;
+            times.sort_by(f64::total_cmp);
+            cases.push(Timed {
+                case,
+                batch,
+                median_ms: times[CALLS / 2],
+                fastest_ms: times[0],
+            });
+        }
+        let measured = Measured {
+            machine: machine(),
+            calls: CALLS,
+            cases,
+            peak_memory_mib: status_mib("VmHWM:"),
+        };
+        output.print(&measured, |m| {
+            let head = format!("{}, {} threads", m.machine.cpu, m.machine.threads);
+            let line = |t: &Timed| format!("{:6} {:3} {:9.1} ms", t.case, t.batch, t.median_ms);
+            let lines: Vec<String> = m.cases.iter().map(line).collect();
+            format!("{head}\n{}", lines.join("\n"))
+        })
+    }
+
+    /// Loads a case's network and inputs.
+    fn call(&self, case: &str, batch: usize) -> Result<Call, CommandError> {
+        let inputs = Inputs::load(&self.data.join("in.safetensors")).map_err(failed)?;
+        let vit = vit_b32()?;
+        match case {
+            "img" => {
+                let weights = self.clip_weights(false)?;
+                let tower = ImageEncoder::load(&weights, &vit).map_err(zoo)?;
+                drop(weights);
+                let x = inputs.images(batch).map_err(failed)?;
+                Ok(Box::new(move || Ok(tower.encode(&x, Mode::Eval)?)))
+            }
+            "text" => {
+                let weights = self.clip_weights(false)?;
+                let tower = TextEncoder::load(&weights, &vit).map_err(zoo)?;
+                drop(weights);
+                let ids = inputs.ids(batch).map_err(failed)?;
+                Ok(Box::new(move || Ok(tower.encode(&ids)?)))
+            }
+            "rn50" => {
+                let weights = Weights::fresh(0, &Device::Cpu).packed();
+                let tower = ImageEncoder::load(&weights, &rn50(&vit)).map_err(zoo)?;
+                let x = inputs.images(batch).map_err(failed)?;
+                Ok(Box::new(move || Ok(tower.encode(&x, Mode::Eval)?)))
+            }
+            "train" => {
+                let weights = self.clip_weights(true)?;
+                let x = inputs.images(batch).map_err(failed)?;
+                training(&weights, &vit, x).map_err(failed)
+            }
+            other => Err(CommandError::new(
+                "bad_request",
+                format!("there is no case {other:?}; cases are img, text, rn50, train"),
+            )),
+        }
+    }
+
+    fn clip_weights(&self, trains: bool) -> Result<Weights, CommandError> {
+        let file = self.data.join("clip").join("model.safetensors");
+        match (file.is_file(), trains) {
+            (true, true) => Weights::open(&file, &Device::Cpu).map_err(|e| failed(e.into())),
+            (true, false) => Weights::stream(&file, &Device::Cpu).map_err(|e| failed(e.into())),
+            (false, true) => Ok(Weights::fresh(0, &Device::Cpu)),
+            (false, false) => Ok(Weights::fresh(0, &Device::Cpu).packed()),
+        }
+    }
+}
+
+/// A step of full training: cross-entropy of eight classes on the image embedding, AdamW.
+fn training(weights: &Weights, config: &ClipConfig, x: Tensor) -> lucency_train::Result<Call> {
+    use lucency_nn::{Bias, Linear, ops};
+    use lucency_train::optim::{AdamW, AdamWConfig};
+    weights.train_where(|_| true)?;
+    let tower = ImageEncoder::load(weights, config)?;
+    let own = Weights::fresh(1, &Device::Cpu);
+    own.train_where(|_| true)?;
+    let head = Linear::load(&own.pp("head"), config.embed_dim, 8, Bias::Yes)?;
+    let mut vars = weights.vars();
+    vars.extend(own.vars());
+    let mut optimiser = AdamW::new(AdamWConfig::default());
+    let classes: Vec<i64> = (0..x.dim(0)?).map(|i| i as i64 % 8).collect();
+    let classes = Tensor::from_vec(classes, x.dim(0)?, &Device::Cpu)?;
+    Ok(Box::new(move || {
+        let logits = head.forward(&tower.encode(&x, Mode::Train)?)?;
+        let loss = ops::cross_entropy(&logits, &classes)?;
+        optimiser.step(&vars, &loss.backward()?, 1e-5, 1.0)?;
+        Ok(loss)
+    }))
+}
+
+/// Images and token ids.
+struct Inputs(HashMap<String, Tensor>);
+
+impl Inputs {
+    fn load(file: &Path) -> lucency_train::Result<Self> {
+        if file.is_file() {
+            return Ok(Self(candle_core::safetensors::load(file, &Device::Cpu)?));
+        }
+        let ids: Vec<u32> = (0..14 * 77)
+            .map(|i| match i % 77 {
+                0 => 49_406,
+                76 => 49_407,
+                place => (place * 613 + i) as u32 % 49_000,
+            })
+            .collect();
+        let x = Tensor::randn(0f32, 1.0, (16, 3, 224, 224), &Device::Cpu)?;
+        let ids = Tensor::from_vec(ids, (14, 77), &Device::Cpu)?;
+        Ok(Self(HashMap::from([("x".into(), x), ("ids".into(), ids)])))
+    }
+
+    fn images(&self, batch: usize) -> lucency_train::Result<Tensor> {
+        Ok(self.0["x"].narrow(0, 0, batch.min(16))?.contiguous()?)
+    }
+
+    fn ids(&self, batch: usize) -> lucency_train::Result<Tensor> {
+        let ids = self.0["ids"].narrow(0, 0, batch.min(14))?.contiguous()?;
+        Ok(ids.to_dtype(DType::U32)?)
+    }
+}
+
+/// CLIP ViT-B/32 as Hugging Face lays it out.
+fn vit_b32() -> Result<ClipConfig, CommandError> {
+    ClipConfig::from_hf_config_json(r#"{"text_config":{},"vision_config":{}}"#).map_err(zoo)
+}
+
+/// CLIP RN50 beside the same text tower.
+fn rn50(vit: &ClipConfig) -> ClipConfig {
+    use lucency_zoo::clip::{ResNetConfig, VisionConfig};
+    ClipConfig {
+        layout: KeyLayout::OpenAi,
+        embed_dim: 1024,
+        vision: VisionConfig::ResNet(ResNetConfig::new(224, [3, 4, 6, 3], 64)),
+        ..vit.clone()
+    }
+}
+
+fn time(call: &mut Call) -> Result<f64, CommandError> {
+    let begun = Instant::now();
+    let result = call().map_err(failed)?;
+    let time = ms(begun);
+    std::hint::black_box(result);
+    Ok(time)
+}
+
+fn times(call: &mut Call, calls: usize) -> Result<Vec<String>, CommandError> {
+    (0..calls)
+        .map(|_| Ok(format!("{:.3}", time(call)?)))
+        .collect()
+}
+
+fn failed(error: TrainError) -> CommandError {
+    AssistantError::from(error).into()
+}
+
+fn zoo(error: lucency_zoo::ZooError) -> CommandError {
+    failed(error.into())
+}
+
+fn peak() -> u64 {
+    status_mib("VmHWM:").unwrap_or_default() as u64
+}
+
+/// Milliseconds since this process began, where the system tells.
+fn age_ms() -> f64 {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let age = || {
+        let stat = read("/proc/self/stat")?;
+        // Behind the name in brackets: field 22 is the start, in ticks of 10 ms since boot.
+        let start: f64 = stat
+            .rsplit(')')
+            .next()?
+            .split_whitespace()
+            .nth(19)?
+            .parse()
+            .ok()?;
+        let up: f64 = read("/proc/uptime")?
+            .split_whitespace()
+            .next()?
+            .parse()
+            .ok()?;
+        Some((up - start / 100.0) * 1000.0)
+    };
+    age().unwrap_or_default()
+}

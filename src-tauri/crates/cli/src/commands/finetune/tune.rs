@@ -1,0 +1,239 @@
+//! `lucency train lora|ia3|prefix|prompt|full|contrastive`: a pack adapted by gradients.
+
+use clap::{Args, ValueEnum};
+use lucency_assistant::dto::{TrainingEstimate, TrainingMethod, TrainingOptions, TrainingRequest};
+use lucency_assistant::finetune::{
+    Background, RunFolder, carry_out, estimate, preset_of_method, remove_run, start_run,
+};
+use lucency_assistant::{AssistantError, Interrupt, Options};
+
+use super::super::table::DataArgs;
+use super::{options, text};
+use crate::commands::assist::progress_line;
+use crate::output::{CommandError, Output};
+
+/// What every method takes.
+#[derive(Args)]
+pub struct TuneArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Name of the run and of its adapter
+    #[arg(long)]
+    name: String,
+    /// Name or folder of the model pack [default: demo]
+    #[arg(long, value_name = "PACK")]
+    pack: Option<String>,
+    /// Passes over the training cases
+    #[arg(long, value_name = "N")]
+    epochs: Option<u64>,
+    /// Cases a step
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Highest learning rate
+    #[arg(long, value_name = "RATE")]
+    rate: Option<f64>,
+    /// Seed of division, batches and views
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Cores at most [default: all]
+    #[arg(long, value_name = "N")]
+    cores: Option<usize>,
+    /// A remark that is kept with the adapter
+    #[arg(long, default_value = "")]
+    notes: String,
+    /// Measure some steps and say what the run will cost, without running it
+    #[arg(long)]
+    estimate: bool,
+}
+
+/// `lucency train lora`
+#[derive(Args)]
+pub struct LoraArgs {
+    #[command(flatten)]
+    common: TuneArgs,
+    /// Rank of the updates
+    #[arg(long)]
+    rank: Option<usize>,
+    /// Numerator of their scale
+    #[arg(long)]
+    alpha: Option<f64>,
+}
+
+/// `lucency train prefix`, `lucency train prompt`
+#[derive(Args)]
+pub struct PrefixArgs {
+    #[command(flatten)]
+    common: TuneArgs,
+    /// Learned positions
+    #[arg(long)]
+    tokens: Option<usize>,
+}
+
+/// `lucency train full`
+#[derive(Args)]
+pub struct FullArgs {
+    #[command(flatten)]
+    common: TuneArgs,
+    /// First blocks of each tower that stay as they are
+    #[arg(long, value_name = "N")]
+    frozen_blocks: Option<usize>,
+}
+
+/// `lucency train contrastive`
+#[derive(Args)]
+pub struct ContrastiveArgs {
+    #[command(flatten)]
+    common: TuneArgs,
+    /// Which published or own recipe
+    #[arg(long, value_enum, default_value_t = Recipe::Reports)]
+    preset: Recipe,
+    /// First blocks of each tower that stay as they are
+    #[arg(long, value_name = "N")]
+    frozen_blocks: Option<usize>,
+}
+
+/// Recipes of contrastive training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Recipe {
+    /// AdamW with a cosine, for hundreds of reports.
+    Reports,
+    /// PubMedCLIP's numbers.
+    Pubmedclip,
+}
+
+impl LoraArgs {
+    /// Trains, judges and prints.
+    pub fn run(&self, output: Output) -> Result<(), CommandError> {
+        let own = TrainingOptions {
+            rank: self.rank,
+            alpha: self.alpha,
+            ..TrainingOptions::default()
+        };
+        let preset = preset_of_method(TrainingMethod::Lora);
+        self.common.carry_out(output, preset, own)
+    }
+}
+
+impl TuneArgs {
+    /// Trains, judges and prints.
+    pub fn run(&self, output: Output, method: TrainingMethod) -> Result<(), CommandError> {
+        self.carry_out(output, preset_of_method(method), TrainingOptions::default())
+    }
+
+    fn carry_out(
+        &self,
+        output: Output,
+        preset: String,
+        own: TrainingOptions,
+    ) -> Result<(), CommandError> {
+        let request = TrainingRequest {
+            name: self.name.clone(),
+            preset,
+            data: self.data.data()?,
+            pack: self.pack.clone(),
+            options: TrainingOptions {
+                epochs: self.epochs,
+                batch: self.batch,
+                rate: self.rate,
+                seed: self.seed,
+                ..own
+            },
+            cores: Some(self.cores.unwrap_or(usize::MAX)),
+            notes: self.notes.clone(),
+        };
+        let options = options()?;
+        if self.estimate {
+            let mut progress = |_| {};
+            let found = estimate(&options, &request, &Interrupt::new(), &mut progress)?;
+            return output.print(&found, estimate_text);
+        }
+        let run = start_run(&options, &request, &now())?;
+        go_on(&options, &run, &Background::default(), output).inspect_err(|_| {
+            // What failed before its first checkpoint is begun anew under the same name.
+            if !run.dir.join("checkpoint").exists() {
+                let _ = remove_run(&options, &self.name);
+            }
+        })
+    }
+}
+
+impl PrefixArgs {
+    /// Trains, judges and prints.
+    pub fn run(&self, output: Output, method: TrainingMethod) -> Result<(), CommandError> {
+        let own = TrainingOptions {
+            tokens: self.tokens,
+            ..TrainingOptions::default()
+        };
+        self.common.carry_out(output, preset_of_method(method), own)
+    }
+}
+
+impl FullArgs {
+    /// Trains, judges and prints.
+    pub fn run(&self, output: Output) -> Result<(), CommandError> {
+        let own = TrainingOptions {
+            frozen_blocks: self.frozen_blocks,
+            ..TrainingOptions::default()
+        };
+        let preset = preset_of_method(TrainingMethod::Full);
+        self.common.carry_out(output, preset, own)
+    }
+}
+
+impl ContrastiveArgs {
+    /// Trains, judges and prints.
+    pub fn run(&self, output: Output) -> Result<(), CommandError> {
+        let own = TrainingOptions {
+            frozen_blocks: self.frozen_blocks,
+            ..TrainingOptions::default()
+        };
+        let preset = match self.preset {
+            Recipe::Reports => preset_of_method(TrainingMethod::Contrastive),
+            Recipe::Pubmedclip => "pubmedclip".to_owned(),
+        };
+        self.common.carry_out(output, preset, own)
+    }
+}
+
+/// The time, as records state it.
+pub fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
+/// Works on a run until it ends, and prints the report.
+pub fn go_on(
+    options: &Options,
+    run: &RunFolder,
+    background: &Background<'_>,
+    output: Output,
+) -> Result<(), CommandError> {
+    let background = Background {
+        cores: run.request.cores,
+        low_priority: true,
+        probe: background.probe.clone(),
+        ..Background::default()
+    };
+    let (stop, mut progress) = (Interrupt::new(), progress_line());
+    match carry_out(options, run, &background, &stop, &mut progress) {
+        Ok(report) => output.print(&report, text::train_report),
+        Err(AssistantError::Stopped) => {
+            let state = run.status()?.state;
+            Err(CommandError::new(
+                "cancelled",
+                format!("the run is {}", format!("{state:?}").to_lowercase()),
+            ))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn estimate_text(e: &TrainingEstimate) -> String {
+    format!(
+        "{} steps of {:.2} s: {:.1} min; {:.0} MiB of memory, {:.0} MiB on disk",
+        e.steps,
+        e.step_s,
+        e.total_s / 60.0,
+        e.memory_mib,
+        e.disk_bytes as f64 / f64::from(1 << 20)
+    )
+}

@@ -1,0 +1,42 @@
+//! `lucency library embed`
+
+use clap::Args;
+use lucency_assistant::Interrupt;
+use lucency_assistant::dto::EmbedOutcome;
+
+use super::library;
+use crate::commands::assist::{PackChoice, progress_line};
+use crate::output::{CommandError, Output};
+
+/// `lucency library embed`
+#[derive(Args)]
+pub struct Embed {
+    #[command(flatten)]
+    pack: PackChoice,
+}
+
+impl Embed {
+    /// Embeds what has no embedding yet; killed, it goes on where it was.
+    pub fn run(&self, output: Output) -> Result<(), CommandError> {
+        output.print(&embed(&self.pack)?, text)
+    }
+}
+
+/// Embeds with a pack, with a line on a terminal.
+pub fn embed(pack: &PackChoice) -> Result<EmbedOutcome, CommandError> {
+    super::open_existing()?;
+    let assistant = pack.open()?;
+    Ok(library()?.embed(&assistant, &Interrupt::new(), &mut progress_line())?)
+}
+
+/// What was embedded.
+pub fn text(done: &EmbedOutcome) -> String {
+    let mut text = format!(
+        "{} images and {} reports embedded in {:.1} s",
+        done.images, done.reports, done.elapsed_s
+    );
+    if done.unreadable > 0 {
+        text += &format!("; {} images cannot be read", done.unreadable);
+    }
+    text
+}
