@@ -77,6 +77,10 @@ test('the keyboard goes through the cases and opens one side by side', async () 
   expect(screen.getByTestId('heading-current').textContent).toContain('Phantom, Beta')
   const heading = screen.getByTestId('heading-compared').textContent
   expect([heading?.includes('Library case'), heading?.includes('synthetic')]).toEqual([true, true])
+  // The library knows nobody's name, and what its files know is not shown.
+  const over = screen.getAllByTestId('overlay-patient').map((corner) => corner.textContent)
+  expect([over[0]?.includes('Phantom, Beta'), over[1]?.includes('Library case')]).toEqual([true, true])
+  expect(document.body.textContent).not.toMatch(/Somebody|ELSE-1/)
   await key(heads[1]!, 'Escape')
   expect(screen.queryByTestId('compared-canvas')).toBeNull()
 })
