@@ -44,7 +44,11 @@ impl Films {
         for (i, study) in studies.iter().take(STUDIES).enumerate() {
             let film = film(study, "png");
             let (sex, age) = (["F", "M"][i % 2], 40 + i);
-            let view = if film.ends_with("-ap.png") { "AP" } else { "PA" };
+            let view = if film.ends_with("-ap.png") {
+                "AP"
+            } else {
+                "PA"
+            };
             let report = text(study, "report").replace('"', "\"\"");
             let _ = writeln!(table, "{film},P{i},{sex},{age},{view},\"{report}\"");
         }
