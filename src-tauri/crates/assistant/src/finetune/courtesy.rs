@@ -12,9 +12,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const BELIEVE: Duration = Duration::from_secs(10);
 /// Where Linux describes power supplies.
 const SUPPLIES: &str = "/sys/class/power_supply";
-/// Niceness of a run's threads, of 19.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 15;
 
 /// When a run has to rest; shared between the run and the window.
 #[derive(Debug, Default)]
@@ -101,13 +98,6 @@ fn runs_on_battery(supplies: &Path) -> bool {
         }
     }
     emptied && !mains
-}
-
-/// Lets every other thread of the machine go first. Where the system refuses, the run works all the same.
-pub(super) fn lower_priority() {
-    #[cfg(target_os = "linux")]
-    // Zero stands for the calling thread on Linux, whatever POSIX says of processes.
-    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 /// The threads of a run: half of the machine's unless the user says otherwise, at least one.

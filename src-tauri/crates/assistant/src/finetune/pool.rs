@@ -5,9 +5,10 @@ use std::sync::mpsc;
 use lucency_nn::Progress;
 use rayon::ThreadPoolBuilder;
 
-use super::courtesy::{lower_priority, threads};
+use super::courtesy::threads;
 use super::refuse;
 use crate::error::Result;
+use crate::quiet::lower_priority;
 
 /// Works in a pool of its own; everything that is computed in parallel stays in it.
 ///
