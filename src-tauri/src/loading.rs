@@ -64,14 +64,6 @@ impl Loading {
         }
     }
 
-    /// The models, if they are there already.
-    pub fn ready(&self) -> Option<Arc<Assistant>> {
-        match &*self.slot() {
-            Slot::Ready(assistant) => Some(assistant.clone()),
-            _ => None,
-        }
-    }
-
     /// The pack in use, or why there is none; both none while it loads.
     pub fn summary(&self) -> (Option<PackSummary>, Option<ErrorDto>) {
         match &*self.slot() {

@@ -31,6 +31,7 @@ describe('contrast of words is at least 4.5', () => {
   const pairs = [
     ...['text', 'muted', 'accent'].flatMap((words) => SURFACES.map((surface) => [words, surface])),
     ['overlay', 'viewport'],
+    ['text', 'mark'],
     ['on-accent', 'accent'],
     ['warning', 'warning-ground'],
     ['text', 'warning-ground'],

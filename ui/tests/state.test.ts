@@ -15,7 +15,7 @@ function appWith(options: MockOptions = {}) {
 
 async function opened(options: MockOptions = {}) {
   const made = appWith(options)
-  await made.app.study.openDemo()
+  await made.app.openDemo()
   await settle(60)
   return made
 }
@@ -26,7 +26,7 @@ describe('starting', () => {
   test('asks for nothing to be opened when nothing was given', async () => {
     const { app, backend } = appWith()
     await app.start()
-    expect(app.study.studies).toEqual([])
+    expect(app.studies.list).toEqual([])
     expect(backend.calls).toContain('checkRawPath')
     expect(app.messages.list).toEqual([])
   })
@@ -35,7 +35,7 @@ describe('starting', () => {
     const { app, backend } = appWith({ info: { startup_paths: ['/a', '/b'] } })
     await app.start()
     expect(backend.calls).toContain('openPaths /a,/b')
-    expect(app.study.studies).toHaveLength(2)
+    expect(app.studies.list).toHaveLength(2)
   })
 
   test('opens the demo study when it was started for that', async () => {
@@ -63,9 +63,9 @@ describe('starting', () => {
   test('tells why there is no model, and lives on', async () => {
     const { app } = appWith({ info: { pack: null, pack_error: { code: 'pack_damaged', message: 'weights' } } })
     await app.start()
-    await app.study.openDemo()
+    await app.openDemo()
     expect(texts(app)).toEqual([['error', 'pack_damaged', 'weights']])
-    expect(app.study.studies).toHaveLength(2)
+    expect(app.studies.list).toHaveLength(2)
   })
 
   test('waits for a model that is still loading', async () => {
@@ -82,26 +82,26 @@ describe('starting', () => {
 describe('opening', () => {
   test('shows the first frame', async () => {
     const { app } = await opened()
-    expect(app.study.frame?.key).toBe('head-axial:0')
-    expect(app.study.window).toEqual({ center: 40, width: 80, function: 'LINEAR' })
+    expect(app.pane.frame?.key).toBe('head-axial:0')
+    expect(app.pane.window).toEqual({ center: 40, width: 80, function: 'LINEAR' })
   })
 
   test('a file that cannot be read is an error with its code', async () => {
     const { app, backend } = appWith()
     const rejected = [{ path: 'bad.dcm', code: 'not_dicom', message: 'This is no DICOM file.' }]
     backend.report = { studies: [], rejected, cancelled: false }
-    await app.study.open(['/bad.dcm'])
+    await app.open(['/bad.dcm'])
     expect(texts(app)).toEqual([['error', 'not_dicom', 'bad.dcm: This is no DICOM file.']])
-    expect(app.study.rejected).toEqual(rejected)
+    expect(app.studies.rejected).toEqual(rejected)
   })
 
   test('files rejected beside good ones are a warning, and listed', async () => {
     const { app, backend } = await opened()
     const rejected = [{ path: 'bad.dcm', code: 'not_dicom', message: 'no' }]
-    backend.report = { studies: app.study.studies, rejected, cancelled: false }
-    await app.study.open(['/folder'])
+    backend.report = { studies: app.studies.list, rejected, cancelled: false }
+    await app.open(['/folder'])
     expect(app.messages.list.map(({ severity }) => severity)).toEqual(['warning'])
-    expect(app.study.studies).toHaveLength(2)
+    expect(app.studies.list).toHaveLength(2)
   })
 
   test('choosing nothing in a dialog opens nothing', async () => {
@@ -122,39 +122,39 @@ describe('opening', () => {
     await app.evidence.ask('Is there a haemorrhage?')
     await app.close('study-head')
     await settle()
-    expect(app.study.frame?.key).toBe('chest-pa:0')
+    expect(app.pane.frame?.key).toBe('chest-pa:0')
     expect(app.evidence.asked).toEqual([])
     expect(backend.calls).toContain('closeStudy study-head')
     await app.close('study-chest')
-    expect([app.study.frame, app.study.seriesId]).toEqual([null, null])
+    expect([app.pane.frame, app.pane.seriesId]).toEqual([null, null])
   })
 })
 
 describe('looking', () => {
   test('the window stays while scrolling, and is kept for each series', async () => {
     const { app } = await opened()
-    app.study.applyPreset(2)
-    app.study.scroll(3)
+    app.pane.applyPreset(2)
+    app.pane.scroll(3)
     await settle()
-    expect(app.study.frame?.key).toBe('head-axial:3')
-    expect(app.study.window).toMatchObject({ center: 400, width: 1800 })
-    app.study.stepSeries(1)
+    expect(app.pane.frame?.key).toBe('head-axial:3')
+    expect(app.pane.window).toMatchObject({ center: 400, width: 1800 })
+    app.pane.stepSeries(1)
     await settle()
-    expect(app.study.window).toMatchObject({ center: 2000, width: 3600 })
-    app.study.stepSeries(-1)
+    expect(app.pane.window).toMatchObject({ center: 2000, width: 3600 })
+    app.pane.stepSeries(-1)
     await settle()
-    expect([app.study.index, app.study.window?.width]).toEqual([3, 1800])
+    expect([app.pane.index, app.pane.window?.width]).toEqual([3, 1800])
   })
 
   test('frames that were scrolled past are not fetched', async () => {
     const { app, backend } = await opened()
     const before = backend.calls.length
-    for (let i = 0; i < 30; i++) app.study.scroll(1)
+    for (let i = 0; i < 30; i++) app.pane.scroll(1)
     await settle()
     const fetched = backend.calls.slice(before).filter((call) => call.startsWith('framePixels'))
     // The one that was on its way, then the one where scrolling ended.
     expect(fetched.slice(0, 2)).toEqual(['framePixels head-axial 13', 'framePixels head-axial 30'])
-    expect(app.study.frame?.key).toBe('head-axial:30')
+    expect(app.pane.frame?.key).toBe('head-axial:30')
   })
 
   test('neighbours are fetched ahead', async () => {
@@ -166,12 +166,12 @@ describe('looking', () => {
 
   test('scrolling stops at the ends', async () => {
     const { app } = await opened()
-    app.study.scroll(-5)
-    expect(app.study.index).toBe(0)
-    app.study.goTo(Infinity)
-    expect(app.study.index).toBe(39)
-    app.study.advance()
-    expect(app.study.index).toBe(0)
+    app.pane.scroll(-5)
+    expect(app.pane.index).toBe(0)
+    app.pane.goTo(Infinity)
+    expect(app.pane.index).toBe(39)
+    app.pane.advance()
+    expect(app.pane.index).toBe(0)
   })
 
   test('a frame that cannot be decoded says why, and other frames still come', async () => {
@@ -182,39 +182,39 @@ describe('looking', () => {
         ? Promise.reject(new BackendError('truncated', 'The pixel data end too early.'))
         : framePixels.call(backend, series, index),
     )
-    app.study.goTo(20)
+    app.pane.goTo(20)
     await settle()
-    expect(app.study.frame).toBeNull()
-    expect(app.study.frameError?.code).toBe('truncated')
+    expect(app.pane.frame).toBeNull()
+    expect(app.pane.frameError?.code).toBe('truncated')
     expect(texts(app)).toEqual([['error', 'truncated', 'The pixel data end too early.']])
-    app.study.goTo(21)
+    app.pane.goTo(21)
     await settle()
-    expect([app.study.frame?.key, app.study.frameError]).toEqual(['head-axial:21', null])
+    expect([app.pane.frame?.key, app.pane.frameError]).toEqual(['head-axial:21', null])
   })
 
   test('reset keeps the frame', async () => {
     const { app } = await opened()
-    app.study.goTo(7)
-    app.study.applyPreset(2)
-    app.study.toggleInvert()
+    app.pane.goTo(7)
+    app.pane.applyPreset(2)
+    app.pane.toggleInvert()
     actionById('rotate-right').run(app)
-    expect(app.study.look.view.turn).toEqual([0, -1, 1, 0])
+    expect(app.pane.look.view.turn).toEqual([0, -1, 1, 0])
     actionById('reset').run(app)
-    expect([app.study.index, app.study.look.invert, app.study.look.grey.kind]).toEqual([7, false, 'file'])
-    expect(app.study.look.view.turn).toEqual([1, 0, 0, 1])
+    expect([app.pane.index, app.pane.look.invert, app.pane.look.grey.kind]).toEqual([7, false, 'file'])
+    expect(app.pane.look.view.turn).toEqual([1, 0, 0, 1])
   })
 
   test('the keyboard windows, zooms and moves', async () => {
     const { app } = await opened()
-    app.viewport = { width: 640, height: 640 }
+    app.pane.viewport = { width: 640, height: 640 }
     actionById('wider').run(app)
-    expect(app.study.window!.width).toBeGreaterThan(80)
+    expect(app.pane.window!.width).toBeGreaterThan(80)
     actionById('zoom-in').run(app)
-    expect(app.study.look.view.zoom).toBeCloseTo(3.125)
+    expect(app.pane.look.view.zoom).toBeCloseTo(3.125)
     actionById('pan-left').run(app)
-    expect(app.study.look.view.pan.x).toBe(-32)
+    expect(app.pane.look.view.pan.x).toBe(-32)
     actionById('fit').run(app)
-    expect(app.study.look.view).toMatchObject({ zoom: 'fit', pan: { x: 0, y: 0 } })
+    expect(app.pane.look.view).toMatchObject({ zoom: 'fit', pan: { x: 0, y: 0 } })
   })
 
   test('nothing happens without an image', () => {
@@ -229,7 +229,7 @@ describe('asking', () => {
   test('answers are kept with their frame, newest first', async () => {
     const { app } = await opened()
     await app.evidence.ask(' Is there a haemorrhage? ')
-    app.study.goTo(5)
+    app.pane.goTo(5)
     await settle()
     await app.evidence.ask('Is there an infarct?')
     expect(app.evidence.history.map((entry) => [entry.question, entry.place.index, entry.answer?.abstained])).toEqual([
@@ -244,12 +244,12 @@ describe('asking', () => {
     const { id } = app.evidence.history[0]!
     app.evidence.toggleHeat(id)
     expect(app.evidence.heat).not.toBeNull()
-    app.study.goTo(9)
+    app.pane.goTo(9)
     await settle()
     expect(app.evidence.heat).toBeNull()
     app.evidence.toggleHeat(id)
     await settle()
-    expect([app.study.index, app.evidence.heat === null]).toEqual([0, false])
+    expect([app.pane.index, app.evidence.heat === null]).toEqual([0, false])
     app.evidence.toggleHeat(id)
     expect(app.evidence.heat).toBeNull()
   })
@@ -278,7 +278,7 @@ describe('asking', () => {
     await app.evidence.runFindings()
     await app.evidence.runSimilar(3)
     expect([app.evidence.findings?.state, app.evidence.similar?.value?.cases.length]).toEqual(['done', 3])
-    app.study.goTo(1)
+    app.pane.goTo(1)
     expect([app.evidence.findings, app.evidence.similar]).toEqual([null, null])
   })
 })
@@ -286,7 +286,7 @@ describe('asking', () => {
 describe('jobs', () => {
   test('a long job is shown, can be stopped, and is then no failure', async () => {
     const { app, backend } = appWith({ jobMs: 5000 })
-    const opening = app.study.openDemo()
+    const opening = app.openDemo()
     expect(app.jobs.shown).toEqual([])
     await settle(SHOWN_AFTER_MS + 50)
     expect(app.jobs.shown.map((job) => [job.title, job.progress?.total])).toEqual([['Opening the demo study', 10]])
@@ -298,7 +298,7 @@ describe('jobs', () => {
 
   test('a short job is never shown', async () => {
     const { app } = appWith()
-    await app.study.openDemo()
+    await app.openDemo()
     expect(app.jobs.list).toEqual([])
   })
 })

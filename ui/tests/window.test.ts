@@ -165,7 +165,7 @@ test('rejected files are listed with their reasons', async () => {
   const { app, backend } = show()
   const rejected = [{ path: 'bad.dcm', code: 'not_dicom', message: 'This is no DICOM file.' }]
   backend.report = { studies: [], rejected, cancelled: false }
-  await app.study.open(['/bad.dcm'])
+  await app.open(['/bad.dcm'])
   expect((await screen.findByTestId('rejected-file')).textContent).toContain('not_dicom')
   expect(screen.getByTestId('error-bar').textContent).toContain('bad.dcm')
 })

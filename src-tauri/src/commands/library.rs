@@ -8,7 +8,7 @@ use lucency_assistant::dto::{
     EmbedOutcome, ImportFormat, ImportOutcome, ImportPreview, ImportRequest, LibraryCase,
     LibraryHits, LibraryQuery, LibraryStatus, OpenReportDto, ProgressDto, SearchBy,
 };
-use lucency_assistant::quietly;
+use lucency_assistant::{Interrupt, quietly};
 use lucency_study::geometry::pixel_aspect;
 use tauri::ipc::{Channel, Response};
 
@@ -21,14 +21,14 @@ use crate::state::AppState;
 /// Longest side of an image that [`library_image`] sends, pixels.
 const LARGEST_IMAGE: u32 = 2048;
 
-/// How much there is in the library, and how much of it the pack in use has embedded; 0 of that while the pack loads.
+/// How much there is in the library, and how much of it the pack in use has embedded; 0 of that without a pack.
 ///
 /// Errors if there is a library that cannot be opened.
 #[tauri::command]
 pub async fn library_status(state: Shared<'_>) -> Reply<LibraryStatus> {
     let app = state.inner().clone();
     blocking(move || {
-        let assistant = app.models.ready();
+        let assistant = app.models.wait(&Interrupt::new()).ok();
         let status = app.library.status(assistant.as_deref());
         status.map_err(|e| of_assistant(&e))
     })

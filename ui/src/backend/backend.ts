@@ -1,8 +1,17 @@
 import type {
   Answer,
   AppInfo,
+  EmbedOutcome,
   Findings,
   FrameInfo,
+  ImportFormat,
+  ImportOutcome,
+  ImportPreview,
+  ImportRequest,
+  LibraryCase,
+  LibraryHits,
+  LibraryQuery,
+  LibraryStatus,
   OpenReportDto,
   PackSummary,
   ProgressDto,
@@ -21,7 +30,7 @@ export type Unsubscribe = () => void
 export type DropEvent = { kind: 'over' } | { kind: 'leave' } | { kind: 'drop'; paths: string[] }
 
 /** What a file dialog may choose. */
-export type DialogChoice = 'files' | 'folder'
+export type DialogChoice = 'file' | 'files' | 'folder'
 
 /**
  * Everything that the window asks of the application behind it.
@@ -51,6 +60,32 @@ export interface Backend {
   /** `bytes` bytes, byte i is i % 251: shows that pixels can travel as they are. */
   checkRawPath(bytes: number): Promise<ArrayBuffer>
   cancel(jobId: string): Promise<void>
+
+  /** How much the department's case library holds. */
+  libraryStatus(): Promise<LibraryStatus>
+  /** The layouts that can be imported. */
+  libraryFormats(): Promise<ImportFormat[]>
+  /** What an import would do; writes nothing. */
+  libraryPreview(request: ImportRequest): Promise<ImportPreview>
+  /** Cancelling pauses: what was taken stays, and the same request goes on where it was. */
+  libraryImport(jobId: string, request: ImportRequest, onProgress: OnProgress): Promise<ImportOutcome>
+  /** Embeds what the current pack has not embedded yet. Cancelling pauses: what was embedded stays. */
+  libraryEmbed(jobId: string, onProgress: OnProgress): Promise<EmbedOutcome>
+  librarySearch(jobId: string, query: LibraryQuery, onProgress: OnProgress): Promise<LibraryHits>
+  librarySimilar(
+    jobId: string,
+    seriesId: string,
+    index: number,
+    query: LibraryQuery,
+    onProgress: OnProgress,
+  ): Promise<LibraryHits>
+  libraryCase(caseId: string): Promise<LibraryCase>
+  /** A PNG file of a case's image, counted from 0, whose longer side is at most `side` pixels. */
+  libraryImage(caseId: string, image: number, side: number): Promise<ArrayBuffer>
+  /** Opens the images of a case as a study. */
+  libraryOpen(jobId: string, caseId: string, onProgress: OnProgress): Promise<OpenReportDto>
+  /** Deletes cases and every trace of them. Returns how many there were. */
+  libraryDelete(caseIds: string[]): Promise<number>
 
   /** Asks the user for paths; empty if none was chosen. */
   choosePaths(choice: DialogChoice): Promise<string[]>

@@ -3,11 +3,12 @@ import type { Backend } from './backend'
 export * from './backend'
 export type * from './types'
 
-/** The shell's backend, or with `?mock=1` during development one that needs no shell. */
+/** The shell's backend, or with `?mock=1` (`?mock=library`: with cases) during development one that needs no shell. */
 export async function connect(search: string): Promise<Backend> {
-  if (import.meta.env.DEV && new URLSearchParams(search).has('mock')) {
+  const mock = import.meta.env.DEV ? new URLSearchParams(search).get('mock') : null
+  if (import.meta.env.DEV && mock !== null) {
     const { MockBackend } = await import('./mock')
-    return new MockBackend()
+    return new MockBackend({ libraryCases: mock === 'library' ? 48 : 0 })
   }
   const { tauriBackend } = await import('./tauri')
   return tauriBackend

@@ -54,6 +54,21 @@ export const tauriBackend: Backend = {
   },
   cancel: (jobId) => call('cancel', { jobId }),
 
+  libraryStatus: () => call('library_status'),
+  libraryFormats: () => call('library_formats'),
+  libraryPreview: (request) => call('library_preview', { request }),
+  libraryImport: (jobId, request, onProgress) =>
+    call('library_import', { jobId, request, onProgress: channel(onProgress) }),
+  libraryEmbed: (jobId, onProgress) => call('library_embed', { jobId, onProgress: channel(onProgress) }),
+  librarySearch: (jobId, query, onProgress) =>
+    call('library_search', { jobId, query, onProgress: channel(onProgress) }),
+  librarySimilar: (jobId, seriesId, index, query, onProgress) =>
+    call('library_similar', { jobId, seriesId, index, query, onProgress: channel(onProgress) }),
+  libraryCase: (caseId) => call('library_case', { caseId }),
+  libraryImage: (caseId, image, side) => callBytes('library_image', { caseId, image, side }),
+  libraryOpen: (jobId, caseId, onProgress) => call('library_open', { jobId, caseId, onProgress: channel(onProgress) }),
+  libraryDelete: (caseIds) => call('library_delete', { caseIds }),
+
   choosePaths: async (choice) => {
     const chosen = await open({ multiple: choice === 'files', directory: choice === 'folder' })
     if (chosen === null) return []

@@ -20,3 +20,29 @@ export function excerpt(text: string, length: number): string {
 export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
+
+/** Words that have a case or a spelling of their own, by how they come in labels, in lower case. */
+const SPELLINGS: Record<string, string> = {
+  ap: 'AP',
+  cr: 'CR',
+  ct: 'CT',
+  dx: 'DX',
+  mg: 'MG',
+  mr: 'MR',
+  mri: 'MRI',
+  pa: 'PA',
+  pet: 'PET',
+  xray: 'X-ray',
+  'x-ray': 'X-ray',
+  xr: 'XR',
+}
+
+/** A label with X-ray, CT and MRI as they are spelled. */
+export function spelled(text: string): string {
+  return text.replace(/_/g, ' ').replace(/[\p{L}-]+/gu, (word) => SPELLINGS[word.toLowerCase()] ?? word)
+}
+
+/** A label or an answer as one writes it alone: spelled, with a capital at the beginning. */
+export function proper(text: string): string {
+  return capital(spelled(text))
+}

@@ -6,7 +6,7 @@ import { windowDragged } from '../viewer/tools/window'
 import type { App, LeftTool, Tab } from './app.svelte'
 
 /** Parts of the list of shortcuts. */
-export type Group = 'File' | 'Image' | 'View' | 'Grey levels' | 'Left mouse button' | 'Assistant' | 'Window'
+export type Group = 'File' | 'Image' | 'View' | 'Grey levels' | 'Left mouse button' | 'Assistant' | 'Library' | 'Window'
 
 /** One thing that can be done. */
 export interface Action {
@@ -21,19 +21,19 @@ export interface Action {
 /** CSS pixels that a stroke of an arrow key moves. */
 const STEP = 32
 
-const hasImage = (app: App): boolean => app.study.frame !== null
+const hasImage = (app: App): boolean => app.active.frame !== null
 
 function withView(app: App, change: (view: View, zoom: number) => View): void {
-  const { frame, look } = app.study
+  const { frame, look } = app.active
   if (!frame) return
   const size = { width: frame.info.columns, height: frame.info.rows }
-  const zoom = zoomOf(look.view, size, frame.info.pixel_aspect, app.viewport)
-  app.study.setView(change(look.view, zoom))
+  const zoom = zoomOf(look.view, size, frame.info.pixel_aspect, app.active.viewport)
+  app.active.setView(change(look.view, zoom))
 }
 
 function nudgeWindow(app: App, x: number, y: number): void {
-  const { window } = app.study
-  if (window) app.study.setGrey({ kind: 'window', window: windowDragged(window, { x, y }) })
+  const { window } = app.active
+  if (window) app.active.setGrey({ kind: 'window', window: windowDragged(window, { x, y }) })
 }
 
 const pan = (x: number, y: number) => (app: App) =>
@@ -46,6 +46,29 @@ const tool = (which: LeftTool) => (app: App) => {
 const tab = (which: Tab) => (app: App) => {
   app.tab = which
   document.getElementById(`tab-${which}`)?.focus()
+}
+
+/** Puts the keyboard into the search field, or where cases can be imported if there are none. */
+function focusSearch(app: App): void {
+  app.tab = 'similar'
+  if (app.library.stocked) app.library.chosen = 'department'
+  setTimeout(() => {
+    const field =
+      document.getElementById('library-search') ?? document.querySelector<HTMLElement>('[data-testid="open-import"]')
+    field?.focus()
+    if (field instanceof HTMLInputElement) field.select()
+  })
+}
+
+/** Leaves the comparison; without one stops the newest job. */
+function stop(app: App): void {
+  if (app.comparison.open) app.comparison.close()
+  else app.jobs.cancelNewest()
+}
+
+/** Keys go to the other of two viewports. */
+function switchViewport(app: App): void {
+  if (app.comparison.open) app.comparison.active = !app.comparison.active
 }
 
 /** Puts the keyboard into the question field. */
@@ -70,7 +93,7 @@ const presets: Action[] = [1, 2, 3, 4, 5].map((number) => ({
   label: `Preset ${number}`,
   group: 'Grey levels',
   keys: [String(number)],
-  run: (app) => app.study.applyPreset(number - 1),
+  run: (app) => app.active.applyPreset(number - 1),
 }))
 
 const hints: Action[] = [1, 2, 3, 4, 5].map((number) => ({
@@ -94,13 +117,16 @@ export const ACTIONS: Action[] = [
     keys: ['Ctrl+Shift+o'],
     run: (app) => void app.choose('folder'),
   },
-  { id: 'open-demo', label: 'Open demo study', group: 'File', keys: ['d'], run: (app) => void app.study.openDemo() },
+  { id: 'open-demo', label: 'Open demo study', group: 'File', keys: ['d'], run: (app) => void app.openDemo() },
   {
     id: 'close',
     label: 'Close study',
     group: 'File',
     keys: ['Ctrl+w'],
-    run: (app) => void (app.study.study && app.close(app.study.study.id)),
+    run: (app) => {
+      if (app.active !== app.pane) app.comparison.close()
+      else if (app.pane.study) void app.close(app.pane.study.id)
+    },
   },
 
   {
@@ -108,35 +134,35 @@ export const ACTIONS: Action[] = [
     label: 'Previous image',
     group: 'Image',
     keys: ['ArrowUp', 'ArrowLeft'],
-    run: (app) => app.study.scroll(-1),
+    run: (app) => app.active.scroll(-1),
   },
   {
     id: 'next',
     label: 'Next image',
     group: 'Image',
     keys: ['ArrowDown', 'ArrowRight'],
-    run: (app) => app.study.scroll(1),
+    run: (app) => app.active.scroll(1),
   },
-  { id: 'back-10', label: 'Ten images back', group: 'Image', keys: ['PageUp'], run: (app) => app.study.scroll(-10) },
-  { id: 'on-10', label: 'Ten images on', group: 'Image', keys: ['PageDown'], run: (app) => app.study.scroll(10) },
-  { id: 'first', label: 'First image', group: 'Image', keys: ['Home'], run: (app) => app.study.goTo(0) },
-  { id: 'last', label: 'Last image', group: 'Image', keys: ['End'], run: (app) => app.study.goTo(Infinity) },
+  { id: 'back-10', label: 'Ten images back', group: 'Image', keys: ['PageUp'], run: (app) => app.active.scroll(-10) },
+  { id: 'on-10', label: 'Ten images on', group: 'Image', keys: ['PageDown'], run: (app) => app.active.scroll(10) },
+  { id: 'first', label: 'First image', group: 'Image', keys: ['Home'], run: (app) => app.active.goTo(0) },
+  { id: 'last', label: 'Last image', group: 'Image', keys: ['End'], run: (app) => app.active.goTo(Infinity) },
   {
     id: 'play',
     label: 'Play or pause',
     group: 'Image',
     keys: ['Space'],
     run: (app) => {
-      app.study.playing = !app.study.playing && (app.study.series?.frames ?? 0) > 1
+      app.active.playing = !app.active.playing && (app.active.series?.frames ?? 0) > 1
     },
   },
-  { id: 'next-series', label: 'Next series', group: 'Image', keys: ['j'], run: (app) => app.study.stepSeries(1) },
+  { id: 'next-series', label: 'Next series', group: 'Image', keys: ['j'], run: (app) => app.active.stepSeries(1) },
   {
     id: 'previous-series',
     label: 'Previous series',
     group: 'Image',
     keys: ['k'],
-    run: (app) => app.study.stepSeries(-1),
+    run: (app) => app.active.stepSeries(-1),
   },
 
   ...presets,
@@ -145,7 +171,7 @@ export const ACTIONS: Action[] = [
     label: 'Invert',
     group: 'Grey levels',
     keys: ['i'],
-    run: (app) => hasImage(app) && app.study.toggleInvert(),
+    run: (app) => hasImage(app) && app.active.toggleInvert(),
   },
   {
     id: 'narrower',
@@ -176,7 +202,7 @@ export const ACTIONS: Action[] = [
     run: (app) => nudgeWindow(app, 0, STEP),
   },
 
-  { id: 'reset', label: 'Reset', group: 'View', keys: ['r'], run: (app) => app.study.reset() },
+  { id: 'reset', label: 'Reset', group: 'View', keys: ['r'], run: (app) => app.active.reset() },
   { id: 'fit', label: 'Fit', group: 'View', keys: ['f'], run: fit },
   { id: 'actual', label: 'Actual pixels', group: 'View', keys: ['x'], run: actualPixels },
   { id: 'zoom-in', label: 'Zoom in', group: 'View', keys: ['+', '='], run: zoom(1.25) },
@@ -202,7 +228,7 @@ export const ACTIONS: Action[] = [
   { id: 'tool-zoom', label: 'Zoom', group: 'Left mouse button', keys: ['z'], run: tool('zoom') },
   { id: 'tool-scroll', label: 'Scroll', group: 'Left mouse button', keys: ['s'], run: tool('scroll') },
 
-  { id: 'ask', label: 'Ask a question', group: 'Assistant', keys: ['a', '/'], run: focusQuestion },
+  { id: 'ask', label: 'Ask a question', group: 'Assistant', keys: ['a'], run: focusQuestion },
   {
     id: 'heat',
     label: 'Show or hide where it looked',
@@ -215,6 +241,25 @@ export const ACTIONS: Action[] = [
   { id: 'show-findings', label: 'Panel Findings', group: 'Assistant', keys: ['Alt+2'], run: tab('findings') },
   { id: 'show-similar', label: 'Panel Similar', group: 'Assistant', keys: ['Alt+3'], run: tab('similar') },
   { id: 'show-tags', label: 'Panel Tags', group: 'Assistant', keys: ['Alt+4'], run: tab('tags') },
+
+  { id: 'search', label: 'Search the library', group: 'Library', keys: ['/'], run: focusSearch },
+  {
+    id: 'import',
+    label: 'Import cases',
+    group: 'Library',
+    keys: ['Ctrl+i'],
+    run: (app) => {
+      app.dialog = 'import'
+    },
+  },
+  { id: 'other-viewport', label: 'Other viewport', group: 'Library', keys: ['n'], run: switchViewport },
+  {
+    id: 'link',
+    label: 'Link or unlink both viewports',
+    group: 'Library',
+    keys: ['l'],
+    run: (app) => app.comparison.open && app.comparison.toggleAll(),
+  },
 
   {
     id: 'models',
@@ -245,10 +290,10 @@ export const ACTIONS: Action[] = [
   },
   {
     id: 'stop',
-    label: 'Stop the newest job',
+    label: 'Close the comparison, or stop the newest job',
     group: 'Window',
     keys: ['Escape'],
-    run: (app) => void app.jobs.cancelNewest(),
+    run: stop,
   },
 ]
 

@@ -1,20 +1,24 @@
 import { getContext, setContext } from 'svelte'
-import type { Backend, DialogChoice } from '../backend'
+import type { Backend, DialogChoice, OnProgress, OpenReportDto } from '../backend'
 import type { RendererKind } from '../viewer/renderer'
 import { Stats } from '../viewer/stats'
+import { Comparison } from './comparison.svelte'
 import { Evidence } from './evidence.svelte'
+import { Importing } from './importing.svelte'
 import { Jobs } from './jobs.svelte'
+import { Library } from './library.svelte'
 import { Messages } from './messages.svelte'
 import { Packs } from './packs.svelte'
+import { Pane } from './pane.svelte'
 import { Settings } from './settings.svelte'
-import { StudyState } from './study.svelte'
+import { Studies } from './studies.svelte'
 
 /** What the left mouse button does over the image. */
 export type LeftTool = 'window' | 'pan' | 'zoom' | 'scroll'
 /** The panels on the right. */
 export type Tab = 'ask' | 'findings' | 'similar' | 'tags'
 /** What lies over the window. */
-export type Dialog = 'help' | 'settings' | 'models'
+export type Dialog = 'help' | 'settings' | 'models' | 'import'
 
 /** Bytes of the check at the start; long enough that the web view cannot take a short way. */
 const RAW_PATH_BYTES = 65536
@@ -26,8 +30,13 @@ export class App {
   readonly messages = new Messages()
   readonly settings: Settings
   readonly jobs: Jobs
-  readonly study: StudyState
+  readonly studies: Studies
+  /** The viewport of the current study: what the assistant speaks of. */
+  readonly pane: Pane
+  readonly comparison: Comparison
   readonly evidence: Evidence
+  readonly library: Library
+  readonly importing: Importing
   readonly packs: Packs
 
   leftTool = $state<LeftTool>('window')
@@ -36,38 +45,52 @@ export class App {
   renderer = $state<RendererKind>('cpu')
   /** Files are being dragged over the window. */
   dropping = $state(false)
-  /** Size of the viewport, CSS pixels. */
-  viewport = $state.raw({ width: 1, height: 1 })
-
   constructor(backend: Backend, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
     this.backend = backend
     this.settings = new Settings(storage)
     this.jobs = new Jobs(backend, this.messages)
-    this.study = new StudyState(backend, this.jobs, this.messages, this.settings.choices.cacheMiB)
-    this.evidence = new Evidence(backend, this.jobs, this.study)
+    this.studies = new Studies(this.messages)
+    const pane = (): Pane => new Pane(backend, this.studies, this.messages, this.settings.choices.cacheMiB)
+    this.pane = pane()
+    this.comparison = new Comparison(backend, this.jobs, this.messages, this.studies, this.pane, pane())
+    this.evidence = new Evidence(backend, this.jobs, this.pane)
+    this.library = new Library(backend, this.jobs, this.messages, this.pane)
+    this.importing = new Importing(backend, this.jobs, this.messages, this.library)
     this.packs = new Packs(backend, this.jobs, this.messages)
+  }
+
+  /** The viewport that keys and the toolbar act on. */
+  get active(): Pane {
+    return this.comparison.open && this.comparison.active ? this.comparison.pane : this.pane
+  }
+
+  /** Divides the memory for frames between the viewports that are open. */
+  shareMemory(): void {
+    const size = this.settings.choices.cacheMiB / (this.comparison.open ? 2 : 1)
+    for (const pane of [this.pane, this.comparison.pane]) pane.cacheMiB = size
   }
 
   /** Learns what the application has, opens what it was started with, and listens for files. */
   async start(): Promise<void> {
     // Files that come while the window starts are either in the application's first answer or events after it.
     await Promise.all([
-      this.#guard(async () => void (await this.backend.onOpenFiles((paths) => void this.study.open(paths)))),
+      this.#guard(async () => void (await this.backend.onOpenFiles((paths) => void this.open(paths)))),
       this.#guard(
         async () =>
           void (await this.backend.onDrop((event) => {
             this.dropping = event.kind === 'over'
-            if (event.kind === 'drop') void this.study.open(event.paths)
+            if (event.kind === 'drop') void this.open(event.paths)
           })),
       ),
     ])
     await Promise.all([
       this.#guard(async () => {
         const info = await this.packs.start()
-        if (info.startup_paths.length > 0) await this.study.open(info.startup_paths)
-        else if (info.startup_demo) await this.study.openDemo()
+        if (info.startup_paths.length > 0) await this.open(info.startup_paths)
+        else if (info.startup_demo) await this.openDemo()
       }),
       this.#guard(() => this.checkRawPath()),
+      this.library.refresh(),
     ])
   }
 
@@ -80,17 +103,51 @@ export class App {
 
   /** Asks for files or a folder and opens them. */
   async choose(choice: DialogChoice): Promise<void> {
-    await this.#guard(async () => this.study.open(await this.backend.choosePaths(choice)))
+    await this.#guard(async () => this.open(await this.backend.choosePaths(choice)))
+  }
+
+  /** Opens files and folders and shows the first study of them. */
+  async open(paths: string[]): Promise<void> {
+    if (paths.length === 0) return
+    await this.#opened('Opening files', (jobId, onProgress) => this.backend.openPaths(jobId, paths, onProgress))
+  }
+
+  /** Opens the synthetic study that comes with the application. */
+  async openDemo(): Promise<void> {
+    await this.#opened('Opening the demo study', (jobId, onProgress) => this.backend.openDemo(jobId, onProgress))
+  }
+
+  /** Opens a case of the library as a study of its own. */
+  async openCase(caseId: string): Promise<void> {
+    await this.#opened('Opening the library case', (jobId, onProgress) =>
+      this.backend.libraryOpen(jobId, caseId, onProgress),
+    )
   }
 
   /** Closes a study and forgets all that is known of it. */
   async close(studyId: string): Promise<void> {
-    const series = this.study.studies.find((study) => study.id === studyId)?.series ?? []
-    await this.study.close(studyId)
-    this.evidence.forget(
-      studyId,
-      series.map(({ id }) => id),
-    )
+    const series = this.studies.remove(studyId)
+    if (!series) return
+    this.#forget(series)
+    const next = this.studies.list[0]?.series[0]
+    if (next && this.pane.seriesId === null) this.pane.select(next.id)
+    await this.#guard(() => this.backend.closeStudy(studyId))
+    this.evidence.forget(studyId, series)
+  }
+
+  async #opened(title: string, work: (jobId: string, onProgress: OnProgress) => Promise<OpenReportDto>): Promise<void> {
+    const outcome = await this.jobs.run(title, work)
+    if (outcome.kind !== 'done') return
+    this.#forget(this.studies.take(outcome.value))
+    const series = outcome.value.studies.find((study) => study.series.length > 0)?.series[0]
+    if (series) this.pane.select(series.id)
+  }
+
+  /** Forgets what the viewports hold of series; without a current study there is nothing to compare with. */
+  #forget(seriesIds: string[]): void {
+    this.pane.forget(seriesIds)
+    this.comparison.pane.forget(seriesIds)
+    if (!this.comparison.open || this.studies.list.length === 0) this.comparison.close()
   }
 
   async #guard(work: () => Promise<void>): Promise<void> {

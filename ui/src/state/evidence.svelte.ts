@@ -1,7 +1,7 @@
 import type { Answer, Backend, Findings, SimilarCases, Suggestions } from '../backend'
 import type { HeatMap } from '../backend/types'
 import type { Jobs } from './jobs.svelte'
-import type { StudyState } from './study.svelte'
+import type { Pane } from './pane.svelte'
 
 /** The frame that something is about. */
 export interface Place {
@@ -43,24 +43,24 @@ export class Evidence {
   #similar = $state<Record<string, Result<SimilarCases>>>({})
   readonly #backend: Backend
   readonly #jobs: Jobs
-  readonly #study: StudyState
+  readonly #pane: Pane
   /** The series whose suggestions are on their way. */
   #hinting: string[] = []
   #next = 1
 
-  constructor(backend: Backend, jobs: Jobs, study: StudyState) {
+  constructor(backend: Backend, jobs: Jobs, pane: Pane) {
     this.#backend = backend
     this.#jobs = jobs
-    this.#study = study
+    this.#pane = pane
   }
 
   /** The questions about the shown study, newest first. */
-  history = $derived.by(() => this.asked.filter((entry) => entry.place.studyId === this.#study.study?.id))
+  history = $derived.by(() => this.asked.filter((entry) => entry.place.studyId === this.#pane.study?.id))
 
   /** The heat map to draw over the frame on the screen. */
   heat = $derived.by((): HeatMap | null => {
     const entry = this.asked.find((candidate) => candidate.id === this.heatOf)
-    const frame = this.#study.frame
+    const frame = this.#pane.frame
     if (!entry || !frame || frame.key !== frameKey(entry.place.seriesId, entry.place.index)) return null
     return entry.answer?.heat_map ?? null
   })
@@ -77,7 +77,7 @@ export class Evidence {
 
   /** Questions that fit the shown series, once they are known. */
   get hints(): Suggestions | null {
-    const { seriesId } = this.#study
+    const { seriesId } = this.#pane
     return seriesId === null ? null : (this.#hints[seriesId] ?? null)
   }
 
@@ -104,7 +104,7 @@ export class Evidence {
 
   /** The frame that a new question is about. */
   get place(): Place | null {
-    const { study, series, index } = this.#study
+    const { study, series, index } = this.#pane
     if (!study || !series) return null
     const name = series.description || series.modality
     return {
@@ -143,8 +143,8 @@ export class Evidence {
       return
     }
     this.heatOf = id
-    if (this.#study.seriesId !== entry.place.seriesId) this.#study.select(entry.place.seriesId)
-    this.#study.goTo(entry.place.index)
+    if (this.#pane.seriesId !== entry.place.seriesId) this.#pane.select(entry.place.seriesId)
+    this.#pane.goTo(entry.place.index)
   }
 
   /** The same for the newest answer that has a heat map. */
@@ -183,7 +183,7 @@ export class Evidence {
   }
 
   #of<T>(results: Record<string, Result<T>>): Result<T> | null {
-    const { seriesId, index } = this.#study
+    const { seriesId, index } = this.#pane
     return seriesId === null ? null : (results[frameKey(seriesId, index)] ?? null)
   }
 

@@ -11,10 +11,15 @@ export interface Job {
   progress: ProgressDto | null
   visible: boolean
   cancelling: boolean
+  /** Goes on for long while the user does other things; stopping it is pausing. */
+  background: boolean
 }
 
 /** What came of a job. A cancelled job is an outcome, not a failure. */
 export type Outcome<T> = { kind: 'done'; value: T } | { kind: 'cancelled' } | { kind: 'failed'; error: BackendError }
+
+/** Work that tells how far it is. */
+export type Work<T> = (jobId: string, onProgress: OnProgress) => Promise<T>
 
 /** Long work: its progress, and how to stop it. */
 export class Jobs {
@@ -33,10 +38,16 @@ export class Jobs {
     return this.list.filter((job) => job.visible)
   }
 
+  /** A job by its identifier, while it runs. */
+  get(id: string | null): Job | null {
+    return this.list.find((job) => job.id === id) ?? null
+  }
+
   /** Runs a job; a failure is told to the user and returned. */
-  async run<T>(title: string, work: (jobId: string, onProgress: OnProgress) => Promise<T>): Promise<Outcome<T>> {
+  async run<T>(title: string, work: Work<T>, kind: 'foreground' | 'background' = 'foreground'): Promise<Outcome<T>> {
+    const background = kind === 'background'
     const id = `job-${Math.floor(performance.timeOrigin)}-${this.#next++}`
-    this.list.push({ id, title, progress: null, visible: false, cancelling: false })
+    this.list.push({ id, title, progress: null, visible: false, cancelling: false, background })
     const job = this.list.at(-1)! // the reactive one
     const timer = setTimeout(() => {
       job.visible = true
@@ -70,9 +81,9 @@ export class Jobs {
     }
   }
 
-  /** Stops the newest job that is shown. Returns whether there was one. */
+  /** Stops the newest job that is shown and that the user waits for. Returns whether there was one. */
   cancelNewest(): boolean {
-    const job = this.shown.findLast((candidate) => !candidate.cancelling)
+    const job = this.shown.findLast((candidate) => !candidate.cancelling && !candidate.background)
     if (job) void this.cancel(job.id)
     return job !== undefined
   }

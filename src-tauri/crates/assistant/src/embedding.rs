@@ -4,7 +4,9 @@ use candle_core::{Device, Tensor};
 use lucency_nn::{Mode, ops};
 
 use crate::assistant::Assistant;
+use crate::dto::Provenance;
 use crate::error::Result;
+use crate::finetune::ActiveAdapter;
 use crate::picture::Picture;
 
 /// Pieces of text that go through the text tower at a time.
@@ -17,16 +19,57 @@ impl Assistant {
         Ok(preprocess.batch(&[&picture.image], &Device::Cpu)?)
     }
 
+    /// The adapter whose embeddings are compared; none if the pack's own are.
+    fn comparing_adapter(&self) -> Option<&ActiveAdapter> {
+        self.adapter().filter(|adapter| adapter.towers().is_some())
+    }
+
+    /// What tells the embeddings that are compared from others: the hash of the pack, or the identity of an adapter.
+    pub(crate) fn embedder(&self) -> String {
+        self.comparing_adapter()
+            .map_or(self.pack().hash(), ActiveAdapter::id)
+            .to_owned()
+    }
+
+    /// The origin of a comparison: the adapter takes part in it if it has embeddings of its own.
+    pub(crate) fn compared(&self, by: Provenance) -> Provenance {
+        Provenance {
+            adapter: self.comparing_adapter().map(|a| a.name().to_owned()),
+            ..by
+        }
+    }
+
+    /// The embedding by which a picture is compared with others, `[dim]`, unit length; the pack's own is remembered.
+    pub(crate) fn comparable(&self, picture: &Picture) -> Result<Vec<f32>> {
+        if self.comparing_adapter().is_none() {
+            return Ok(self.image_embedding(picture)?.to_vec1()?);
+        }
+        let rows = self.comparable_images(&[self.pixels(picture)?])?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
     /// Embeddings of prepared pictures in one pass, `[pictures][dim]`, unit length: what
-    /// [`image_embedding`](Self::image_embedding) gives each alone, and nothing is remembered.
+    /// [`comparable`](Self::comparable) gives each alone, and nothing is remembered.
     ///
     /// - `pixels`: each as [`pixels`](Self::pixels) makes it
-    pub(crate) fn embed_pixels(&self, pixels: &[Tensor]) -> Result<Vec<Vec<f32>>> {
+    pub(crate) fn comparable_images(&self, pixels: &[Tensor]) -> Result<Vec<Vec<f32>>> {
         if pixels.is_empty() {
             return Ok(Vec::new());
         }
         let batch = Tensor::cat(pixels, 0)?; // [n, 3, side, side]
-        Ok(self.clip().embed_images(&batch, Mode::Eval)?.to_vec2()?)
+        let rows = match self.comparing_adapter().and_then(ActiveAdapter::towers) {
+            Some(towers) => towers.embed_pixels(&batch)?,
+            None => self.clip().embed_images(&batch, Mode::Eval)?,
+        };
+        Ok(rows.detach().to_vec2()?)
+    }
+
+    /// Embeddings of short texts, `[texts, dim]`, unit length, to be compared with those of pictures.
+    fn comparable_texts(&self, texts: &[String]) -> Result<Tensor> {
+        match self.comparing_adapter().and_then(ActiveAdapter::towers) {
+            Some(towers) => Ok(towers.embed_texts(texts)?.detach()),
+            None => self.embed_texts(texts),
+        }
     }
 
     /// True if the pack embeds texts too.
@@ -39,7 +82,7 @@ impl Assistant {
     /// A text tower reads a few dozen words and would cut a report at its end, where its impression stands. A report is
     /// read in pieces instead: whole sentences as long as they fit together, a longer sentence at its words; the embedding
     /// is the direction of the mean of the pieces' unit-length embeddings. A text of one piece gets the embedding that
-    /// [`embed_texts`](Self::embed_texts) gives it.
+    /// [`embed_texts`](Self::embed_texts) gives it, or the adapter in use.
     ///
     /// Errors if the pack reads images only.
     pub fn embed_reports(&self, reports: &[String]) -> Result<Vec<Vec<f32>>> {
@@ -52,7 +95,7 @@ impl Assistant {
         }
         let mut embedded = Vec::with_capacity(pieces.len());
         for some in pieces.chunks(TEXTS) {
-            let rows = self.embed_texts(some)?; // [n, dim]
+            let rows = self.comparable_texts(some)?; // [n, dim]
             embedded.extend((0..some.len()).map(|i| rows.narrow(0, i, 1)));
         }
         let mut rows = embedded.into_iter();

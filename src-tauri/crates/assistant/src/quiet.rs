@@ -1,29 +1,22 @@
 //! Background work that leaves the viewer its processor.
 
-use std::sync::OnceLock;
-
-use rayon::ThreadPool;
-
 /// How much less important background threads are, as `nice` counts.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const NICE: i32 = 15;
 
 /// Runs long work on one thread of low priority; everything that it spreads over threads stays on this one too.
 ///
 /// Where the system gives no such thread the work runs here.
 pub fn quietly<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
-    let pool = POOL.get_or_init(|| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(1)
-            .thread_name(|_| "background".into())
-            .start_handler(|_| lower_priority())
-            .build()
-            .ok()
-    });
+    // A pool for each job: one that is long keeps no other waiting.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .thread_name(|_| "background".into())
+        .start_handler(|_| lower_priority())
+        .build();
     match pool {
-        Some(pool) => pool.install(work),
-        None => work(),
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
     }
 }
 

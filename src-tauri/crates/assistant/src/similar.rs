@@ -7,9 +7,8 @@ use lucency_library::Exclude;
 use lucency_nn::{Interrupt, Progress};
 
 use crate::assistant::Assistant;
-use crate::dto::{Provenance, SimilarCase, SimilarCases};
+use crate::dto::{SimilarCase, SimilarCases};
 use crate::error::{AssistantError, Result};
-use crate::finetune::ActiveAdapter;
 use crate::picture::{self, Picture};
 use crate::provenance::provenance;
 
@@ -54,42 +53,8 @@ impl Assistant {
             cases,
             library: library.name().to_owned(),
             library_size: library.len(),
-            provenance: Provenance {
-                adapter: self.comparing_adapter().map(|a| a.name().to_owned()),
-                ..provenance(self.pack(), picture, begun, now)
-            },
+            provenance: self.compared(provenance(self.pack(), picture, begun, now)),
         })
-    }
-
-    /// The adapter whose embeddings are compared; none if the pack's own are.
-    fn comparing_adapter(&self) -> Option<&ActiveAdapter> {
-        self.adapter().filter(|adapter| !adapter.knows_classes())
-    }
-
-    /// What tells these embeddings from others.
-    fn embedder(&self) -> String {
-        self.comparing_adapter()
-            .map_or(self.pack().hash(), ActiveAdapter::id)
-            .to_owned()
-    }
-
-    /// The embedding by which cases are compared, `[dim]`, unit length; the pack's own is remembered.
-    fn comparable(&self, picture: &Picture) -> Result<Vec<f32>> {
-        match self.comparing_adapter() {
-            Some(adapter) => adapter.embedding(picture),
-            None => Ok(self.image_embedding(picture)?.to_vec1()?),
-        }
-    }
-
-    /// The embeddings of several pictures, each as [`Self::comparable`]'s.
-    fn comparables(&self, pictures: &[Picture]) -> Result<Vec<Vec<f32>>> {
-        match self.comparing_adapter() {
-            Some(adapter) => pictures.iter().map(|p| adapter.embedding(p)).collect(),
-            None => {
-                let pixels = pictures.iter().map(|p| self.pixels(p));
-                self.embed_pixels(&pixels.collect::<Result<Vec<_>>>()?)
-            }
-        }
     }
 
     /// Embeds every case of the library with the current pack, unless that was done before.
@@ -106,11 +71,11 @@ impl Assistant {
             }
             let done = rows.len() as u64;
             report(Progress::new("embedding the library", done, total));
-            let pictures = some
+            let pixels = some
                 .iter()
-                .map(|case| picture::from_encoded(&library.image_bytes(&case.id)?))
+                .map(|case| self.pixels(&picture::from_encoded(&library.image_bytes(&case.id)?)?))
                 .collect::<Result<Vec<_>>>()?;
-            rows.extend(self.comparables(&pictures)?);
+            rows.extend(self.comparable_images(&pixels)?);
         }
         library.store_embeddings(&self.embedder(), &rows)?;
         Ok(())

@@ -230,9 +230,9 @@ fn an_index_in_memory_keeps_up_with_what_comes_and_goes() {
         "cases, although there are twelve images"
     );
     place.take(20..22);
-    // The very image is in the library now: its case is no hit, the other new one is.
+    // The very image is in the library now: neither its case nor the other new one, of the same patient, is a hit.
     let second = place.similar(&query, 50, &[]);
-    assert_eq!(second.hits.len(), 7);
+    assert_eq!(second.hits.len(), 6);
     let like = place.picture(43);
     let changed = Picture {
         pixel_hash: "0".repeat(64),
@@ -248,7 +248,10 @@ fn an_index_in_memory_keeps_up_with_what_comes_and_goes() {
     assert_eq!(best.image, 1, "the second image of its case");
     let gone = best.case_id.clone();
     assert_eq!(
-        place.library.delete(&[gone.clone()]).expect("it is there"),
+        place
+            .library
+            .delete(std::slice::from_ref(&gone))
+            .expect("it is there"),
         1
     );
     let fourth = place.similar(&changed, 50, &[]);
@@ -262,6 +265,37 @@ fn an_index_in_memory_keeps_up_with_what_comes_and_goes() {
         home: place.home,
     };
     assert_eq!(ids(&place.similar(&changed, 50, &[])), ids(&fourth));
+}
+
+#[test]
+fn an_image_of_the_library_brings_its_patient_along() {
+    let place = Place::new();
+    place.take(0..4); // patients of two cases each
+    let image = place.picture(0); // of case 0, without a word about a patient
+    let found = place.similar(&image, 50, &[]);
+    assert_eq!(
+        found.hits.len(),
+        2,
+        "neither its case nor its patient's other one"
+    );
+    let query = CaseQuery {
+        k: 50,
+        same_patient: true,
+        ..CaseQuery::default()
+    };
+    let seen = Seen {
+        picture: &image,
+        file: None,
+        patient: None,
+    };
+    let now = Timestamp::UNIX_EPOCH;
+    let stop = Interrupt::new();
+    let found = place
+        .library
+        .similar(&place.assistant, seen, &query, now, &stop, &mut |_| {})
+        .expect("the library can be searched");
+    let marked = found.hits.iter().filter(|hit| hit.same_patient).count();
+    assert_eq!((found.hits.len(), marked), (3, 1));
 }
 
 #[test]

@@ -154,7 +154,7 @@ impl Job<'_> {
                 }
             }
         }
-        let vectors = self.assistant.embed_pixels(&pixels)?;
+        let vectors = self.assistant.comparable_images(&pixels)?;
         let new = owners.into_iter().zip(hashes).zip(vectors);
         let new = new.map(|(((case_id, image), pixels), vector)| NewEmbedding {
             case_id,

@@ -5,51 +5,33 @@
 //! up to date rather than answered from or waited for. Rows are never changed or numbered again, so what came lies above
 //! the last row, and what went is what the space does not have any more.
 //!
+//! **On disk.** A file of the space's present state is opened as it is, one of an earlier state is brought up to date too,
+//! and without either the index is made of the embeddings in the database. Restoring a backup removes the files, since
+//! rows are numbered again from there.
+//!
 //! **Lists.** An index without lists is searched exactly, some tens of milliseconds a million. Lists are made on a
 //! thread of its own from vectors of its own, and the new index takes the place of the old one when it is ready.
 
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use lucency_library::vectors::{
-    Building, IndexKey, IndexShelf, PartitionedIndex, VectorIndex as _, Watch,
-};
-use lucency_library::{
-    Embeddings, Filter, LibraryError, Space, SpaceState, SqliteStore, Storage, StoredEmbedding,
-};
+use lucency_library::vectors::{Building, IndexShelf, PartitionedIndex, VectorIndex as _, Watch};
+use lucency_library::{LibraryError, Space, SpaceState, SqliteStore, Storage as _};
 use lucency_nn::{Interrupt, Progress};
 
+use super::held::{Held, Slot, index_key, model, read, turn, vectors, write};
 use crate::error::{AssistantError, Result};
 
 /// How often the state is compared again because the library changed meanwhile.
 const ATTEMPTS: usize = 4;
-/// How long a waiting search sleeps between two looks at its switch.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Seed of the lists.
 const SEED: u64 = 4;
 
-/// An index with the state of the space that it was made of.
-pub(super) struct Held {
-    pub index: PartitionedIndex,
-    state: SpaceState,
-    /// The highest row that was ever added.
-    last: i64,
-}
-
-/// The place of one space's index.
-#[derive(Default)]
-pub(super) struct Slot {
-    /// Held while the index is opened, made or brought up to date.
-    turn: Mutex<()>,
-    pub held: RwLock<Option<Held>>,
-}
-
 /// The indexes of the spaces of one pack.
 pub(super) struct Indexes {
-    library: std::path::PathBuf,
+    library: PathBuf,
     slots: Mutex<HashMap<Space, Arc<Slot>>>,
     listing: AtomicBool,
 }
@@ -77,36 +59,49 @@ impl Indexes {
     ) -> Result<Option<Arc<Slot>>> {
         let slot = self.slot(space);
         for _ in 0..ATTEMPTS {
+            let generation = store.generation()?;
+            if read(&slot)
+                .as_ref()
+                .is_some_and(|held| held.generation == generation)
+            {
+                break;
+            }
             let state = store.space_state(space)?;
             if state.count == 0 {
                 *write(&slot) = None;
                 return Ok(None);
             }
-            if is_of(&slot, state) {
-                break;
-            }
             let Some(_turn) = turn(&slot, stop) else {
                 return Err(AssistantError::Stopped);
             };
-            if is_of(&slot, state) {
-                break;
-            }
-            let known = read(&slot).is_some();
-            match known {
-                true => {
-                    let mut held = write(&slot);
-                    if let Some(held) = held.as_mut() {
-                        held.catch_up(store, space, state)?;
-                    }
-                }
-                false => {
-                    let made = self.open_or_gather(store, space, state, stop, report)?;
-                    *write(&slot) = Some(made);
-                }
+            self.renew(store, space, &slot, state, stop, report)?;
+            if let Some(held) = write(&slot).as_mut() {
+                held.generation = generation;
             }
         }
         self.list_in_background(space, &slot);
         Ok(Some(slot))
+    }
+
+    /// Brings the index in memory to a state, or makes it. The caller has the turn.
+    fn renew(
+        &self,
+        store: &SqliteStore,
+        space: &Space,
+        slot: &Slot,
+        state: SpaceState,
+        stop: &Interrupt,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        if let Some(held) = write(slot).as_mut() {
+            return match held.state == state {
+                true => Ok(()),
+                false => held.catch_up(store, space, state),
+            };
+        }
+        let made = self.open_or_gather(store, space, state, stop, report)?;
+        *write(slot) = Some(made);
+        Ok(())
     }
 
     /// Brings the indexes in memory and on disk up to date after cases were deleted.
@@ -131,7 +126,8 @@ impl Indexes {
         Ok(())
     }
 
-    /// Makes the lists of a large index and writes it, here and now: for the end of an embedding job.
+    /// Brings the index of a space up to date in memory and on disk, with lists if it is large, here and now: for the end
+    /// of an embedding job.
     ///
     /// - returns false if stopped; searches are exact then
     pub fn settle(
@@ -146,27 +142,23 @@ impl Indexes {
             return Ok(true);
         }
         let slot = self.slot(space);
-        let key = model(space);
-        let stopped = || stop.is_stopped();
-        let mut progress = |at: Building| report(told(at));
-        let mut watch = Watch {
-            stop: &stopped,
-            report: &mut progress,
+        let needs_lists = {
+            let Some(_turn) = turn(&slot, stop) else {
+                return Ok(false);
+            };
+            self.renew(store, space, &slot, state, stop, report)?;
+            let mut held = write(&slot);
+            if let Some(held) = held.as_mut()
+                && !self.shelf().path(index_key(&model(space), state)).is_file()
+            {
+                self.save(held, space)?;
+            }
+            held.as_ref().is_some_and(|held| held.index.needs_lists())
         };
-        let vectors = || Ok(vectors(store, space));
-        let key = index_key(&key, state);
-        let shelf = self.shelf();
-        let Some(opened) = shelf.open_or_build(key, state.dim, vectors, &mut watch)? else {
-            return Ok(false);
-        };
-        let _turn = slot.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut held = Held::of(opened.index, state);
-        let now = store.space_state(space)?;
-        if now != state {
-            held.catch_up(store, space, now)?;
+        match needs_lists {
+            true => self.list(space, &|| stop.is_stopped(), &mut |at| report(told(at))),
+            false => Ok(true),
         }
-        *write(&slot) = Some(held);
-        Ok(true)
     }
 
     fn slot(&self, space: &Space) -> Arc<Slot> {
@@ -189,11 +181,10 @@ impl Indexes {
         report: &mut dyn FnMut(Progress),
     ) -> Result<Held> {
         let model = model(space);
-        let opened = match self.shelf().open(index_key(&model, state)) {
-            Ok(Some(index)) if index.dim() == state.dim && index.len() as u64 == state.count => {
-                Some(index)
-            }
-            Ok(_) => None,
+        let key = index_key(&model, state);
+        let opened = match self.shelf().open(key) {
+            Ok(Some(index)) if index.len() as u64 == state.count => Some(index),
+            Ok(_) => self.shelf().open_earlier(key)?,
             // What is wrong with the file does not matter: everything in it is in the database.
             Err(
                 LibraryError::DamagedIndex { .. }
@@ -202,8 +193,10 @@ impl Indexes {
             ) => None,
             Err(other) => return Err(other.into()),
         };
-        if let Some(index) = opened {
-            return Ok(Held::of(index, state));
+        if let Some(index) = opened.filter(|index| index.dim() == state.dim) {
+            let mut held = Held::of(index, state);
+            held.catch_up(store, space, state)?;
+            return Ok(held);
         }
         let stopped = || stop.is_stopped();
         let mut progress = |at: Building| report(told(at));
@@ -237,9 +230,8 @@ impl Indexes {
         let begun = std::thread::Builder::new()
             .name("library lists".into())
             .spawn(move || {
-                crate::quiet::lower_priority();
                 // A failure leaves searches exact, and the next one tries again.
-                let _ = indexes.list(&space);
+                let _ = crate::quiet::quietly(|| indexes.list(&space, &|| false, &mut |_| {}));
                 indexes.listing.store(false, Ordering::Release);
             });
         if begun.is_err() {
@@ -247,16 +239,21 @@ impl Indexes {
         }
     }
 
-    fn list(self: &Arc<Self>, space: &Space) -> Result<()> {
+    /// Makes an index with lists from vectors of its own and puts it in the place of the one that is searched.
+    ///
+    /// - returns false if stopped
+    fn list(
+        &self,
+        space: &Space,
+        stop: &(dyn Fn() -> bool + Sync),
+        report: &mut dyn FnMut(Building),
+    ) -> Result<bool> {
         let store = SqliteStore::open(&self.library)?;
         let state = store.space_state(space)?;
-        let mut watch = Watch {
-            stop: &|| false,
-            report: &mut |_| {},
-        };
+        let mut watch = Watch { stop, report };
         let vectors = vectors(&store, space);
         let Some(index) = PartitionedIndex::build(state.dim, vectors, SEED, &mut watch)? else {
-            return Ok(());
+            return Ok(false);
         };
         let slot = self.slot(space);
         let _turn = slot.turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -265,60 +262,7 @@ impl Indexes {
         held.catch_up(&store, space, now)?;
         self.save(&mut held, space)?;
         *write(&slot) = Some(held);
-        Ok(())
-    }
-}
-
-impl Held {
-    fn of(index: PartitionedIndex, state: SpaceState) -> Self {
-        let last = index.ids().max().map_or(0, |id| id as i64);
-        Self { index, state, last }
-    }
-
-    /// Adds what came and removes what went, up to a state of the library, or a later one.
-    fn catch_up(&mut self, store: &SqliteStore, space: &Space, state: SpaceState) -> Result<()> {
-        for embedding in Embeddings::new(store, space.clone(), self.last) {
-            let embedding = embedding?;
-            self.last = embedding.row;
-            let (id, vector) = numbered(embedding);
-            self.index.add(id, &vector)?;
-        }
-        if self.index.len() as u64 != state.count {
-            let there = store.embedding_rows(space, &Filter::default())?;
-            let there: HashSet<u64> = there.into_iter().map(|row| row as u64).collect();
-            let gone: Vec<u64> = self.index.ids().filter(|id| !there.contains(id)).collect();
-            for id in gone {
-                self.index.remove(id);
-            }
-            self.index.compact();
-        }
-        self.state = state;
-        Ok(())
-    }
-}
-
-/// Every vector of a space with its row's number.
-fn vectors<'a>(
-    store: &'a SqliteStore,
-    space: &Space,
-) -> impl Iterator<Item = lucency_library::Result<(u64, Vec<f32>)>> + 'a {
-    Embeddings::new(store, space.clone(), 0).map(|embedding| embedding.map(numbered))
-}
-
-fn numbered(embedding: StoredEmbedding) -> (u64, Vec<f32>) {
-    let vector = embedding.vector.iter().map(|x| x.to_f32()).collect();
-    (embedding.row as u64, vector)
-}
-
-/// What the files of a space's index are named by.
-fn model(space: &Space) -> String {
-    format!("{} {}", space.pack, space.kind.word())
-}
-
-fn index_key(model: &str, state: SpaceState) -> IndexKey<'_> {
-    IndexKey {
-        model,
-        generation: state.changed,
+        Ok(true)
     }
 }
 
@@ -326,26 +270,130 @@ fn told(at: Building) -> Progress {
     Progress::new(format!("index: {}", at.stage), at.done, at.total)
 }
 
-pub(super) fn read(slot: &Slot) -> std::sync::RwLockReadGuard<'_, Option<Held>> {
-    slot.held.read().unwrap_or_else(PoisonError::into_inner)
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-fn write(slot: &Slot) -> std::sync::RwLockWriteGuard<'_, Option<Held>> {
-    slot.held.write().unwrap_or_else(PoisonError::into_inner)
-}
+    use half::f16;
+    use lucency_library::vectors::{APPROXIMATE_FROM, Effort};
+    use lucency_library::{Batch, EmbeddingKind, Filter, Label, NewEmbedding, NewRecord, Source};
 
-fn is_of(slot: &Slot, state: SpaceState) -> bool {
-    read(slot).as_ref().is_some_and(|held| held.state == state)
-}
+    use super::*;
 
-/// Waits for the turn; none if stopped meanwhile.
-fn turn<'a>(slot: &'a Slot, stop: &Interrupt) -> Option<std::sync::MutexGuard<'a, ()>> {
-    loop {
-        match slot.turn.try_lock() {
-            Ok(turn) => return Some(turn),
-            Err(TryLockError::Poisoned(turn)) => return Some(turn.into_inner()),
-            Err(TryLockError::WouldBlock) if stop.is_stopped() => return None,
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK_EVERY),
+    fn space() -> Space {
+        Space {
+            pack: "pack".into(),
+            kind: EmbeddingKind::Report,
         }
+    }
+
+    /// Cases `range` with embeddings on a spiral.
+    fn put(store: &SqliteStore, range: std::ops::Range<usize>) {
+        let source = Source {
+            name: "test".into(),
+            format: "table".into(),
+            root: "/".into(),
+        };
+        let record = |i: usize| NewRecord {
+            key: i.to_string(),
+            labels: vec![Label::present("x")],
+            ..NewRecord::default()
+        };
+        let batch = Batch {
+            records: range.clone().map(record).collect(),
+            ..Batch::default()
+        };
+        store.put(&source, &batch).expect("room");
+        let page = lucency_library::Page {
+            offset: range.start as u64,
+            limit: range.len() as u64,
+        };
+        let cases = store.list(&Filter::default(), page).expect("cases");
+        let vector = |i: usize| {
+            let angle = i as f32 * 0.01;
+            let numbers = [angle.sin(), angle.cos(), (0.37 * angle).sin(), 1.0];
+            numbers.map(f16::from_f32).to_vec()
+        };
+        let embeddings: Vec<NewEmbedding> = cases
+            .into_iter()
+            .zip(range)
+            .map(|(case, i)| NewEmbedding {
+                case_id: case.id,
+                image: None,
+                pixels: None,
+                vector: vector(i),
+            })
+            .collect();
+        store.put_embeddings(&space(), &embeddings).expect("room");
+    }
+
+    fn count(slot: &Slot) -> (usize, bool) {
+        read(slot).as_ref().map_or((0, false), |held| {
+            (held.index.len(), held.index.has_lists())
+        })
+    }
+
+    #[test]
+    fn a_large_index_gets_lists_behind_the_searches_and_a_file_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path()).expect("a library");
+        put(&store, 0..APPROXIMATE_FROM);
+        let indexes = Arc::new(Indexes::of(folder.path()));
+        let stop = Interrupt::new();
+        let fresh = |indexes: &Arc<Indexes>| {
+            let slot = indexes.fresh(&store, &space(), &stop, &mut |_| {});
+            slot.expect("it can be read").expect("it is embedded")
+        };
+        let slot = fresh(&indexes);
+        assert_eq!(count(&slot).0, APPROXIMATE_FROM, "searched at once");
+        for _ in 0..600 {
+            if count(&slot).1 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(
+            count(&slot),
+            (APPROXIMATE_FROM, true),
+            "with lists after a while"
+        );
+
+        // What comes later is found at once, from memory and from the file of an earlier state.
+        put(&store, APPROXIMATE_FROM..APPROXIMATE_FROM + 5);
+        assert_eq!(count(&fresh(&indexes)), (APPROXIMATE_FROM + 5, true));
+        let other = Arc::new(Indexes::of(folder.path()));
+        let mut stages = Vec::new();
+        let slot = other.fresh(&store, &space(), &stop, &mut |p| stages.push(p.stage));
+        let slot = slot.expect("it can be read").expect("it is embedded");
+        assert_eq!(
+            count(&slot),
+            (APPROXIMATE_FROM + 5, true),
+            "the lists are kept"
+        );
+        assert!(stages.is_empty(), "nothing was made anew: {stages:?}");
+        let last = store
+            .embedding_rows(&space(), &Filter::default())
+            .expect("rows");
+        let last = *last.last().expect("a row") as u64;
+        let vector = store
+            .embeddings_after(&space(), last as i64 - 1, 1)
+            .expect("a row");
+        let vector: Vec<f32> = vector[0].vector.iter().map(|x| x.to_f32()).collect();
+        let held = read(&slot);
+        let index = &held.as_ref().expect("an index").index;
+        let best = index.search(&vector, 1, Effort::Exact, &|id| id == last);
+        assert_eq!(best.expect("it fits")[0].id, last);
+    }
+
+    #[test]
+    fn a_stopped_search_waits_for_no_index() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path()).expect("a library");
+        put(&store, 0..3);
+        let indexes = Arc::new(Indexes::of(folder.path()));
+        let stop = Interrupt::new();
+        stop.stop();
+        let found = indexes.fresh(&store, &space(), &stop, &mut |_| {});
+        assert_eq!(found.err().map(|e| e.code()), Some("cancelled"));
     }
 }

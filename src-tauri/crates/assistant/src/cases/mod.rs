@@ -2,6 +2,7 @@
 
 mod describe;
 mod embed;
+mod held;
 mod images;
 mod import;
 mod indexes;
@@ -12,7 +13,7 @@ mod search;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lucency_library::{SqliteStore, Storage as _};
+use lucency_library::{Coverage, SqliteStore, Storage as _};
 
 pub use images::{patient_of_file, picture_of_file};
 pub use import::{formats, preview};
@@ -33,6 +34,16 @@ pub struct CaseLibrary {
     folder: PathBuf,
     store: Mutex<Option<Arc<SqliteStore>>>,
     indexes: Arc<Indexes>,
+    covered: Mutex<Option<Covered>>,
+}
+
+/// How much of the library a pack had embedded at a generation of the library.
+#[derive(Clone)]
+struct Covered {
+    generation: u64,
+    pack: String,
+    images: Coverage,
+    reports: Coverage,
 }
 
 impl CaseLibrary {
@@ -42,6 +53,7 @@ impl CaseLibrary {
         Self {
             indexes: Arc::new(Indexes::of(&folder)),
             store: Mutex::default(),
+            covered: Mutex::default(),
             folder,
         }
     }
@@ -90,7 +102,7 @@ impl CaseLibrary {
     pub fn delete(&self, ids: &[String]) -> Result<u64> {
         let store = self.existing()?;
         let deleted = store.delete(ids)?;
-        self.indexes.forget_deleted(&*store)?;
+        self.indexes.forget_deleted(&store)?;
         Ok(deleted)
     }
 }

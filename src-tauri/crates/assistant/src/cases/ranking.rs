@@ -8,7 +8,8 @@ use lucency_library::vectors::{Effort, VectorIndex as _};
 use lucency_library::{EmbeddingKind, Filter, Space, SqliteStore, Storage as _};
 use lucency_nn::{Interrupt, Progress};
 
-use super::indexes::{Indexes, read};
+use super::held::read;
+use super::indexes::Indexes;
 use super::query::CaseQuery;
 use crate::error::Result;
 
@@ -78,7 +79,7 @@ impl Searching<'_> {
         let hits = self.store.search_words(&query)?;
         if hits.only_latest_ranked {
             found.notes.push(
-                "Very many texts have these words: only the latest 20 000 were ranked; add words."
+                "Very many texts have these words: only the latest 10 000 were ranked; add words."
                     .into(),
             );
         }
@@ -117,7 +118,7 @@ impl Searching<'_> {
         };
         let allowed = match self.query.filter == Filter::default() {
             true => None,
-            false => Some(self.store.embedding_rows(space, &self.query.filter)?),
+            false => Some(slot.filtered(self.store, space, &self.query.filter)?),
         };
         let keep = |id: u64| match &allowed {
             Some(rows) => rows.binary_search(&(id as i64)).is_ok(),

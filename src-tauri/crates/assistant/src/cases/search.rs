@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use lucency_nn::{Interrupt, Progress};
 
 use super::query::CaseQuery;
 use super::ranking::{Found, Searching};
-use super::{CaseLibrary, describe, import};
+use super::{CaseLibrary, Covered, describe, import};
 use crate::assistant::Assistant;
 use crate::dto::{ExcerptPiece, LibraryHit, LibraryHits, LibraryStatus, RankDto, SearchBy};
 use crate::error::Result;
@@ -57,13 +58,12 @@ impl CaseLibrary {
         };
         let mut status = describe::status(store.stats()?);
         if let Some(assistant) = assistant {
-            let images = store.coverage(&space(assistant, EmbeddingKind::Image))?;
-            let reports = store.coverage(&space(assistant, EmbeddingKind::Report))?;
-            status.embedded_images = images.embedded;
-            status.embedded_reports = reports.embedded;
-            status.to_embed = images.missing;
+            let covered = self.covered(&store, assistant)?;
+            status.embedded_images = covered.images.embedded;
+            status.embedded_reports = covered.reports.embedded;
+            status.to_embed = covered.images.missing;
             if assistant.reads_text() {
-                status.to_embed += reports.missing;
+                status.to_embed += covered.reports.missing;
             }
         }
         Ok(status)
@@ -96,14 +96,15 @@ impl CaseLibrary {
         let rankings = by_text(&searching, assistant, true, &mut found, report)?;
         let embeds = assistant.filter(|_| query.by != SearchBy::Words);
         if let Some(assistant) = embeds {
-            note_coverage(&store, assistant, &mut found)?;
+            note_coverage(&self.covered(&store, assistant)?, assistant, &mut found);
         }
         let hits = hits(&store, query, &rankings, &found, &Own::default())?;
         Ok(LibraryHits {
             hits,
             cases: store.count(&query.filter)?,
             notes: found.notes,
-            provenance: embeds.map(|assistant| text_provenance(assistant.pack(), begun, now)),
+            provenance: embeds
+                .map(|assistant| assistant.compared(text_provenance(assistant.pack(), begun, now))),
             elapsed_ms: begun.elapsed().as_secs_f64() * 1000.0,
         })
     }
@@ -131,7 +132,7 @@ impl CaseLibrary {
         let count = own.image.len() + own.patient.len();
         let searching = self.searching(&store, query, &left_out, count, stop);
         let mut found = Found::default();
-        let vector = assistant.image_embedding(seen.picture)?.to_vec1::<f32>()?; // [dim]
+        let vector = assistant.comparable(seen.picture)?; // [dim]
         let space = space(assistant, EmbeddingKind::Image);
         let images = searching.vectors(&space, &vector, Effort::Automatic, &mut found, report)?;
         let mut rankings = match query.text.trim().is_empty() {
@@ -139,14 +140,38 @@ impl CaseLibrary {
             false => by_text(&searching, Some(assistant), false, &mut found, report)?,
         };
         rankings[0] = images;
-        note_coverage(&store, assistant, &mut found)?;
+        note_coverage(&self.covered(&store, assistant)?, assistant, &mut found);
         Ok(LibraryHits {
             hits: hits(&store, query, &rankings, &found, &own)?,
             cases: store.count(&query.filter)?,
             notes: found.notes,
-            provenance: Some(provenance(assistant.pack(), seen.picture, begun, now)),
+            provenance: Some(assistant.compared(provenance(
+                assistant.pack(),
+                seen.picture,
+                begun,
+                now,
+            ))),
             elapsed_ms: begun.elapsed().as_secs_f64() * 1000.0,
         })
+    }
+
+    /// What a pack has embedded; counted again only if the library changed.
+    fn covered(&self, store: &SqliteStore, assistant: &Assistant) -> Result<Covered> {
+        let (generation, pack) = (store.generation()?, assistant.embedder());
+        let mut last = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*last
+            && (known.generation, &known.pack) == (generation, &pack)
+        {
+            return Ok(known.clone());
+        }
+        let covered = Covered {
+            generation,
+            pack,
+            images: store.coverage(&space(assistant, EmbeddingKind::Image))?,
+            reports: store.coverage(&space(assistant, EmbeddingKind::Report))?,
+        };
+        *last = Some(covered.clone());
+        Ok(covered)
     }
 
     fn searching<'a>(
@@ -168,10 +193,10 @@ impl CaseLibrary {
     }
 }
 
-/// The space of a pack's embeddings of one kind.
+/// The space of the embeddings of one kind that are compared: the pack's, or those of an adapter on it.
 pub(super) fn space(assistant: &Assistant, kind: EmbeddingKind) -> Space {
     Space {
-        pack: assistant.pack().hash().to_owned(),
+        pack: assistant.embedder(),
         kind,
     }
 }
@@ -213,9 +238,10 @@ fn by_text(
 }
 
 /// Tells what searches by vectors cannot find.
-fn note_coverage(store: &SqliteStore, assistant: &Assistant, found: &mut Found) -> Result<()> {
-    let images = store.coverage(&space(assistant, EmbeddingKind::Image))?;
-    let reports = store.coverage(&space(assistant, EmbeddingKind::Report))?;
+fn note_coverage(covered: &Covered, assistant: &Assistant, found: &mut Found) {
+    let Covered {
+        images, reports, ..
+    } = covered;
     let missing = [
         (images.missing, images.embedded, "images"),
         (reports.missing, reports.embedded, "reports"),
@@ -234,33 +260,40 @@ fn note_coverage(store: &SqliteStore, assistant: &Assistant, found: &mut Found) 
             images.unreadable
         ));
     }
-    Ok(())
 }
 
-/// Cases with the image that is asked about, and those of its patient.
+/// Cases with the image that is asked about, and those of its patient: the one that its file states, and whom the library
+/// knows the image of.
 fn own(store: &SqliteStore, seen: Seen<'_>) -> Result<Own> {
     let pixels = unhex(&seen.picture.pixel_hash);
     // A file that cannot be read any more has been decoded before: its pixels tell it.
     let file = seen.file.and_then(|file| file_digest(file).ok());
     let image = store.cases_with_image(file.as_ref().map(|(hash, _)| hash), pixels.as_ref())?;
-    let patient = match seen.patient.map(str::trim).filter(|id| !id.is_empty()) {
-        None => Vec::new(),
-        Some(patient) => {
-            let filter = Filter {
-                patient: Some(store.pseudonym(SITE, patient)),
-                ..Filter::default()
-            };
-            let all = Page {
-                offset: 0,
-                limit: u64::MAX,
-            };
-            store.list(&filter, all)?
-        }
-    };
-    Ok(Own {
+    let stated = seen.patient.map(str::trim).filter(|id| !id.is_empty());
+    let mut patients: HashSet<String> = stated
+        .map(|patient| store.pseudonym(SITE, patient))
+        .into_iter()
+        .collect();
+    for id in &image {
+        patients.extend(store.get(id)?.patient);
+    }
+    let mut own = Own {
         image: image.into_iter().collect(),
-        patient: patient.into_iter().map(|case| case.id).collect(),
-    })
+        patient: HashSet::new(),
+    };
+    for patient in patients {
+        let filter = Filter {
+            patient: Some(patient),
+            ..Filter::default()
+        };
+        let all = Page {
+            offset: 0,
+            limit: u64::MAX,
+        };
+        let cases = store.list(&filter, all)?;
+        own.patient.extend(cases.into_iter().map(|case| case.id));
+    }
+    Ok(own)
 }
 
 /// The best cases of the rankings together, with why.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use lucency_nn::{Interrupt, ops};
+use lucency_nn::Interrupt;
 use lucency_train::finetune::{
-    Adapter, AdapterManifest, BasePack, Method, OneImage, Scorer, adapter_folder,
+    Adapter, AdapterManifest, BasePack, Method, OneImage, Scorer, Towers, adapter_folder,
 };
 use lucency_train::metrics::argmax;
 use serde::{Deserialize, Serialize};
@@ -140,17 +140,10 @@ impl ActiveAdapter {
         self.manifest.method != Method::Contrastive
     }
 
-    /// Its embedding of a picture, `[dim]`, unit length.
-    ///
-    /// Of use after training on pairs: towers that were bent towards a few classes tell little else apart.
-    /// Errors of a probe, which has no towers.
-    pub(crate) fn embedding(&self, picture: &Picture) -> Result<Vec<f32>> {
-        let none = || refuse("bad_adapter", "a probe has no embedding of its own");
-        let towers = self.scorer.towers().ok_or_else(none)?;
-        let square = towers.preprocess.resize_u8(&picture.image)?;
-        let embedded = towers.embed_pixels(&towers.pixels(&[square])?)?; // [1, dim]
-        let unit = ops::l2_normalise(&embedded.detach())?;
-        Ok(unit.squeeze(0)?.to_vec1()?)
+    /// The towers that it compares images and texts with; none unless it was trained on pairs, since towers that were bent
+    /// towards a few classes tell little else apart.
+    pub(crate) fn towers(&self) -> Option<&Towers> {
+        self.scorer.towers().filter(|_| !self.knows_classes())
     }
 
     /// Its classes on a picture, highest score first, and what the reader has to know.

@@ -43,6 +43,9 @@ pub struct BenchLibrary {
     /// Measure instead a library of this many synthetic reports: filling it, and searching its words
     #[arg(long, value_name = "N", default_value_t = 0)]
     reports: u64,
+    /// Give those reports synthetic embeddings too, and time searches by meaning through all parts
+    #[arg(long, requires = "reports")]
+    meaning: bool,
     /// Measure instead, or also, the import of this many large radiographs
     #[arg(long, value_name = "N", default_value_t = 0)]
     images: u64,
@@ -113,6 +116,7 @@ impl BenchLibrary {
             let wanted = Wanted {
                 reports: self.reports,
                 images: self.images,
+                meaning: self.meaning,
                 k: self.k,
                 scratch: scratch.path(),
             };

@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
+use lucency_assistant::cases::{CaseLibrary, CaseQuery};
+use lucency_assistant::dto::SearchBy;
+use lucency_assistant::{Assistant, Interrupt, Options};
 use lucency_library::import::{Format, ImportPlan, import};
 use lucency_library::search::WordQuery;
 use lucency_library::{
-    Batch, Facts, Filter, NewRecord, Source, SqliteStore, Storage as _, Text, TextKind,
+    Batch, EmbeddingKind, Facts, Filter, NewEmbedding, NewRecord, Page, Source, Space, SqliteStore,
+    Storage as _, Text, TextKind,
 };
 use lucency_phantom::{Site, Spec};
 use rand::SeedableRng as _;
@@ -16,6 +20,7 @@ use serde::Serialize;
 use super::bench::{Machine, machine, ms, status_mib};
 use super::library::error;
 use crate::output::{CommandError, Output};
+use crate::synthetic::Cloud;
 
 /// Reports of one transaction.
 const BATCH: u64 = 1000;
@@ -40,7 +45,9 @@ pub struct Wanted<'a> {
     pub reports: u64,
     /// Radiographs that are imported.
     pub images: u64,
-    /// Words of the hits that are wanted.
+    /// Whether the reports get synthetic embeddings, to be searched by meaning.
+    pub meaning: bool,
+    /// Hits that are wanted.
     pub k: usize,
     /// Folder for the library while it is measured.
     pub scratch: &'a Path,
@@ -58,6 +65,7 @@ struct Measured {
     /// Opening the library again.
     open_ms: f64,
     searches: Vec<Search>,
+    meaning: Option<Meaning>,
     /// Counting everything, as the window does.
     stats_ms: f64,
     images: u64,
@@ -79,6 +87,22 @@ struct Search {
     slowest_ms: f64,
 }
 
+/// Searches by meaning through all parts: the words' embedding, the index, the cases that are shown.
+#[derive(Serialize)]
+struct Meaning {
+    dim: usize,
+    /// The first search after the embeddings came, which gathers the index and writes it.
+    gathering_ms: f64,
+    /// The first search of a program that finds the index on the disk, with opening both.
+    opening_ms: f64,
+    /// A search after that, median.
+    search_ms: f64,
+    /// The first search with a filter that leaves one case in two, and one that leaves one in ninety.
+    filtered_ms: [f64; 2],
+    /// A search after one case was deleted by this program.
+    after_deleting_ms: f64,
+}
+
 /// Measures and prints.
 pub fn run(wanted: &Wanted<'_>, output: Output) -> Result<(), CommandError> {
     let folder = wanted.scratch.join("library");
@@ -97,6 +121,10 @@ pub fn run(wanted: &Wanted<'_>, output: Output) -> Result<(), CommandError> {
             .map(|(text, filter)| search(&store, text, filter, wanted.k))
             .collect::<Result<_, _>>()?,
     };
+    let meaning = match wanted.meaning {
+        true => Some(by_meaning(&store, wanted)?),
+        false => None,
+    };
     let begun = Instant::now();
     let stats = store.stats().map_err(error)?;
     let stats_ms = ms(begun);
@@ -107,6 +135,7 @@ pub fn run(wanted: &Wanted<'_>, output: Output) -> Result<(), CommandError> {
         database_mb: stats.bytes as f64 / 1e6,
         open_ms,
         searches,
+        meaning,
         stats_ms,
         images: wanted.images,
         images_per_minute: match wanted.images {
@@ -187,6 +216,68 @@ fn search(
     })
 }
 
+/// Embeds every report at random, and searches.
+fn by_meaning(store: &SqliteStore, wanted: &Wanted<'_>) -> Result<Meaning, CommandError> {
+    let assistant = Assistant::open(Options::standard(None)?)?;
+    let one = assistant.embed_reports(&["one".to_owned()])?;
+    let dim = one.first().map_or(0, Vec::len);
+    let space = Space {
+        pack: assistant.pack().hash().to_owned(),
+        kind: EmbeddingKind::Report,
+    };
+    let (mut last, mut offset) = (String::new(), 0);
+    for vectors in Cloud::new(dim, 2000, 1).vectors(wanted.reports) {
+        let page = Page {
+            offset,
+            limit: vectors.len() as u64,
+        };
+        offset += page.limit;
+        let cases = store.list(&Filter::default(), page).map_err(error)?;
+        let embeddings: Vec<NewEmbedding> = cases
+            .into_iter()
+            .zip(vectors)
+            .map(|(case, (_, vector))| NewEmbedding {
+                case_id: case.id,
+                image: None,
+                pixels: None,
+                vector: vector.into_iter().map(half::f16::from_f32).collect(),
+            })
+            .collect();
+        store.put_embeddings(&space, &embeddings).map_err(error)?;
+        last = embeddings.last().map_or(last, |e| e.case_id.clone());
+    }
+    let timed = |library: &CaseLibrary, filter: &[&str]| {
+        let query = CaseQuery {
+            text: "pleural effusion on the left".into(),
+            by: SearchBy::Meaning,
+            k: wanted.k,
+            filter: Filter::parse(filter).map_err(error)?,
+            ..CaseQuery::default()
+        };
+        let (now, stop) = (jiff::Timestamp::now(), Interrupt::new());
+        let begun = Instant::now();
+        library.search(Some(&assistant), &query, now, &stop, &mut |_| {})?;
+        Ok::<f64, CommandError>(ms(begun))
+    };
+    let gathering_ms = timed(&CaseLibrary::at(wanted.scratch), &[])?;
+    let library = CaseLibrary::at(wanted.scratch);
+    let opening_ms = timed(&library, &[])?;
+    let mut times = (0..RUNS)
+        .map(|_| timed(&library, &[]))
+        .collect::<Result<Vec<f64>, _>>()?;
+    times.sort_by(f64::total_cmp);
+    let filtered_ms = [timed(&library, &["sex=F"])?, timed(&library, &["age=40"])?];
+    library.delete(&[last])?;
+    Ok(Meaning {
+        dim,
+        gathering_ms,
+        opening_ms,
+        search_ms: times[times.len() / 2],
+        filtered_ms,
+        after_deleting_ms: timed(&library, &[])?,
+    })
+}
+
 /// Imports copies of one large radiograph and returns the seconds.
 fn import_images(store: &SqliteStore, scratch: &Path, count: u64) -> Result<f64, CommandError> {
     let io = |e: std::io::Error| CommandError::new("io", e.to_string());
@@ -230,6 +321,19 @@ fn text(m: &Measured) -> String {
             search.text,
             search.filter.join(" "),
             search.hits
+        ));
+    }
+    if let Some(by) = &m.meaning {
+        lines.push(format!(
+            "by meaning, {} numbers: {:.0} ms with gathering the index, {:.0} ms with opening it, then {:.1} ms; \
+             filters {:.0} and {:.0} ms; {:.0} ms after deleting a case",
+            by.dim,
+            by.gathering_ms,
+            by.opening_ms,
+            by.search_ms,
+            by.filtered_ms[0],
+            by.filtered_ms[1],
+            by.after_deleting_ms
         ));
     }
     if let Some(rate) = m.images_per_minute {

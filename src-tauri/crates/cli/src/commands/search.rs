@@ -1,6 +1,6 @@
 //! `lucency search`: cases of the library by words, by meaning, by image.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use lucency_assistant::cases::{CaseQuery, Seen, patient_of_file};
@@ -105,7 +105,7 @@ impl Search {
         Ok(library.search(assistant.as_ref(), query, now, &stop, &mut progress_line())?)
     }
 
-    fn similar(&self, image: &PathBuf, query: &CaseQuery) -> Result<LibraryHits, CommandError> {
+    fn similar(&self, image: &Path, query: &CaseQuery) -> Result<LibraryHits, CommandError> {
         let picture = assist::open(image, self.frame)?;
         let patient = patient_of_file(image);
         let assistant = self.pack.open()?;

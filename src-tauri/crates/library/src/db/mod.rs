@@ -209,7 +209,7 @@ impl Storage for SqliteStore {
     }
 
     fn put_unreadable(&self, space: &Space, dim: usize, images: &[Unreadable]) -> Result<()> {
-        self.write(|transaction| coverage::put_unreadable(transaction, space, dim, images))
+        self.change(|transaction| coverage::put_unreadable(transaction, space, dim, images))
     }
 
     fn space_state(&self, space: &Space) -> Result<SpaceState> {

@@ -10,7 +10,7 @@ use crate::records::TextKind;
 use crate::search::{MARKS, WordHit, WordHits, WordQuery, pieces};
 
 /// Matching texts that are ranked; of more, the latest are.
-const MAX_RANKED: i64 = 20_000;
+const MAX_RANKED: i64 = 10_000;
 /// Length of an excerpt, words; FTS5 allows 64.
 const EXCERPT_WORDS: i64 = 24;
 

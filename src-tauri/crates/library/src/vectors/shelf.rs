@@ -59,6 +59,36 @@ impl IndexShelf {
         }
     }
 
+    /// The newest index of the pack of an earlier generation, to be brought up to date before it is used; nothing if there
+    /// is none that is intact.
+    ///
+    /// Errors as the operating system does.
+    pub fn open_earlier(&self, key: IndexKey<'_>) -> Result<Option<PartitionedIndex>> {
+        if !self.dir.is_dir() {
+            return Ok(None);
+        }
+        let generation = |path: &PathBuf| {
+            let name = path.file_stem()?.to_str()?;
+            name.strip_prefix(&key.prefix())?.parse::<u64>().ok()
+        };
+        let files = self.files_of(key)?;
+        let mut earlier: Vec<u64> = files.iter().filter_map(generation).collect();
+        earlier.retain(|generation| *generation < key.generation);
+        earlier.sort_unstable();
+        for generation in earlier.into_iter().rev() {
+            let key = IndexKey { generation, ..key };
+            match self.open(key) {
+                Err(
+                    LibraryError::DamagedIndex { .. }
+                    | LibraryError::StaleIndex { .. }
+                    | LibraryError::FormatVersion { .. },
+                ) => {}
+                opened => return opened,
+            }
+        }
+        Ok(None)
+    }
+
     /// Opens the index of a pack and generation, or makes and keeps it where there is none, or none that
     /// can be used. Made for a background thread: opening is quick, making takes about a minute a million.
     ///

@@ -1,20 +1,12 @@
-import {
-  type Backend,
-  BackendError,
-  type OpenReportDto,
-  type RejectedDto,
-  type SeriesDto,
-  type StudyDto,
-  type WindowDto,
-} from '../backend'
+import { type Backend, BackendError, type SeriesDto, type StudyDto, type WindowDto } from '../backend'
 import { FrameCache, neighbours } from '../viewer/cache'
 import { Frame } from '../viewer/frame'
-import { initialView, type View } from '../viewer/geometry'
+import { initialView, type Size, type View } from '../viewer/geometry'
 import { type Grey, voiOf } from '../viewer/lut'
 import { presetsFor } from '../viewer/presets'
 import { clampIndex } from '../viewer/tools/scroll'
-import type { Jobs } from './jobs.svelte'
 import type { Messages } from './messages.svelte'
+import type { Studies } from './studies.svelte'
 
 /** How a series is shown; kept while scrolling and while another series is shown. */
 export interface Look {
@@ -32,11 +24,11 @@ const SLOW_FRAME_MS = 300
 const REACH = 12
 const MIB = 2 ** 20
 
-/** The open studies, which frame is shown, and how. */
-export class StudyState {
-  studies = $state.raw<StudyDto[]>([])
-  /** Files that the last opening refused. */
-  rejected = $state.raw<RejectedDto[]>([])
+/** What changed in a pane: grey levels, zoom and place, the frame, or the series, once its first frame has come. */
+export type PaneChange = 'grey' | 'view' | 'scroll' | 'series'
+
+/** One viewport: which frame is shown, and how. */
+export class Pane {
   seriesId = $state<string | null>(null)
   /** The frame on the screen; stays until the next one has come. */
   frame = $state.raw<Frame | null>(null)
@@ -45,36 +37,31 @@ export class StudyState {
   /** True when the wanted frame takes its time. */
   slow = $state(false)
   playing = $state(false)
+  /** Size of the viewport, CSS pixels. */
+  viewport = $state.raw<Size>({ width: 1, height: 1 })
+  /** Told of every change, after it. */
+  onchange: ((change: PaneChange) => void) | null = null
 
   #looks = $state<Record<string, Look>>({})
   readonly #backend: Backend
-  readonly #jobs: Jobs
+  readonly #studies: Studies
   readonly #messages: Messages
   readonly #cache: FrameCache<Frame>
   #direction: 1 | -1 = 1
   #loading = false
 
-  constructor(backend: Backend, jobs: Jobs, messages: Messages, cacheMiB: number) {
+  constructor(backend: Backend, studies: Studies, messages: Messages, cacheMiB: number) {
     this.#backend = backend
-    this.#jobs = jobs
+    this.#studies = studies
     this.#messages = messages
     this.#cache = new FrameCache(cacheMiB * MIB, (series, index) => this.#fetch(series, index))
   }
 
-  /** The series that is shown. */
-  series = $derived.by((): SeriesDto | null => {
-    for (const study of this.studies) {
-      const found = study.series.find((series) => series.id === this.seriesId)
-      if (found) return found
-    }
-    return null
-  })
-
   /** The study that is shown. */
-  study = $derived.by(
-    (): StudyDto | null =>
-      this.studies.find((study) => study.series.some((series) => series.id === this.seriesId)) ?? null,
-  )
+  study = $derived.by((): StudyDto | null => this.#studies.of(this.seriesId))
+
+  /** The series that is shown. */
+  series = $derived.by((): SeriesDto | null => this.study?.series.find(({ id }) => id === this.seriesId) ?? null)
 
   /** How the shown series is looked at. */
   get look(): Look {
@@ -98,68 +85,26 @@ export class StudyState {
     return voi.kind === 'window' ? { center: voi.center, width: voi.width, function: voi.function } : null
   })
 
+  /** Memory for frames. */
   set cacheMiB(size: number) {
     this.#cache.limit = size * MIB
   }
 
-  /** Opens files and folders and shows the first study of them. */
-  async open(paths: string[]): Promise<void> {
-    if (paths.length === 0) return
-    await this.#opened((jobId, onProgress) => this.#backend.openPaths(jobId, paths, onProgress), 'Opening files')
-  }
-
-  /** Opens the synthetic study that comes with the application. */
-  async openDemo(): Promise<void> {
-    await this.#opened((jobId, onProgress) => this.#backend.openDemo(jobId, onProgress), 'Opening the demo study')
-  }
-
-  async #opened(work: Parameters<Jobs['run']>[1], title: string): Promise<void> {
-    const outcome = await this.#jobs.run(title, work)
-    if (outcome.kind === 'done') this.#take(outcome.value as OpenReportDto)
-  }
-
-  #take({ studies, rejected, cancelled }: OpenReportDto): void {
-    const again = (old: StudyDto): boolean => studies.some((study) => study.id === old.id)
-    for (const old of this.studies.filter(again)) for (const series of old.series) this.#forget(series.id)
-    this.studies = [...this.studies.filter((old) => !again(old)), ...studies]
-    this.rejected = rejected
-    const first = rejected[0]
-    if (first && studies.length === 0) {
-      const more = rejected.length > 1 ? ` (and ${rejected.length - 1} more)` : ''
-      this.#messages.add('error', first.code, `${first.path}: ${first.message}${more}`)
-    } else if (first) {
-      const count = rejected.length === 1 ? 'One file was' : `${rejected.length} files were`
-      this.#messages.add('warning', 'rejected', `${count} not opened; the list of studies says why.`)
-    } else if (studies.length === 0 && !cancelled) {
-      this.#messages.add('warning', 'nothing_found', 'No images were found there.')
+  /** Forgets the frames of series that were closed, and shows none of them. */
+  forget(seriesIds: string[]): void {
+    for (const series of seriesIds) {
+      this.#cache.drop(series)
+      Reflect.deleteProperty(this.#looks, series)
     }
-    const series = studies.find((study) => study.series.length > 0)?.series[0]
-    if (series) this.select(series.id)
+    if (this.seriesId !== null && seriesIds.includes(this.seriesId)) this.clear()
   }
 
-  /** Closes a study and forgets its frames. */
-  async close(studyId: string): Promise<void> {
-    const study = this.studies.find((candidate) => candidate.id === studyId)
-    if (!study) return
-    this.studies = this.studies.filter((candidate) => candidate.id !== studyId)
-    for (const series of study.series) this.#forget(series.id)
-    if (study.series.some((series) => series.id === this.seriesId)) {
-      this.frame = null
-      this.frameError = null
-      this.seriesId = null
-      const next = this.studies[0]?.series[0]
-      if (next) this.select(next.id)
-    }
-    try {
-      await this.#backend.closeStudy(studyId)
-    } catch (reason) {
-      this.#messages.fail(reason)
-    }
-  }
-
-  #forget(seriesId: string): void {
-    this.#cache.drop(seriesId)
-    Reflect.deleteProperty(this.#looks, seriesId)
+  /** Shows nothing. */
+  clear(): void {
+    this.frame = null
+    this.frameError = null
+    this.seriesId = null
+    this.playing = false
   }
 
   /** Shows a series. */
@@ -170,9 +115,9 @@ export class StudyState {
     void this.#load()
   }
 
-  /** Shows the next or previous series of all studies. */
+  /** Shows the next or previous series of those that stand beside the shown one. */
   stepSeries(step: 1 | -1): void {
-    const all = this.studies.flatMap((study) => study.series)
+    const all = this.#studies.beside(this.seriesId)
     const at = all.findIndex((series) => series.id === this.seriesId)
     const next = all[at + step]
     if (next) this.select(next.id)
@@ -185,7 +130,7 @@ export class StudyState {
     const wanted = clampIndex(index, series.frames)
     if (wanted === this.index) return
     this.#direction = wanted > this.index ? 1 : -1
-    this.#change({ index: wanted })
+    this.#change({ index: wanted }, 'scroll')
     void this.#load()
   }
 
@@ -201,20 +146,24 @@ export class StudyState {
   }
 
   setGrey(grey: Grey): void {
-    this.#change({ grey })
+    this.#change({ grey }, 'grey')
   }
 
   setView(view: View): void {
-    this.#change({ view })
+    this.#change({ view }, 'view')
+  }
+
+  setInvert(invert: boolean): void {
+    this.#change({ invert }, 'grey')
   }
 
   toggleInvert(): void {
-    this.#change({ invert: !this.look.invert })
+    this.setInvert(!this.look.invert)
   }
 
   /** The file's window, upright and fitted; keeps the frame. */
   reset(): void {
-    this.#change({ ...freshLook(), index: this.index })
+    this.#change({ ...freshLook(), index: this.index }, 'grey', 'view')
   }
 
   /** Takes the preset on a key, counted from 0. */
@@ -224,9 +173,10 @@ export class StudyState {
     if (grey) this.setGrey(grey)
   }
 
-  #change(changes: Partial<Look>): void {
+  #change(changes: Partial<Look>, ...what: PaneChange[]): void {
     if (this.seriesId === null) return
     this.#looks[this.seriesId] = { ...this.look, ...changes }
+    for (const change of what) this.onchange?.(change)
   }
 
   async #fetch(series: string, index: number): Promise<Frame> {
@@ -279,7 +229,10 @@ export class StudyState {
   }
 
   #show(frame: Frame): void {
+    const { series } = this
+    const first = series !== null && !(this.frame?.key.startsWith(`${series.id}:`) ?? false)
     this.frame = frame
     this.frameError = null
+    if (first) this.onchange?.('series')
   }
 }

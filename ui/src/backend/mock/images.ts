@@ -1,6 +1,6 @@
 /** Pictures for the mock backend: rough shapes, enough to see a viewer work. No part of the product. */
 
-import { displayByte } from '../viewer/lut'
+import { displayByte } from '../../viewer/lut'
 
 /** Side of a head slice. */
 export const HEAD_SIDE = 256
