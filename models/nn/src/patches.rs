@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::{Bias, Init, Linear, NnError, Result, Weights, kernels};
+use crate::{Bias, Linear, NnError, Result, Weights, kernels};
 
 /// A linear map of the patches of an image: a convolution whose stride is its kernel's side.
 /// Source: Dosovitskiy et al. 2021, section 3.1.
