@@ -116,7 +116,7 @@ unit() {
     fi
     binaries
     rust_tests "Unit, parity and whole-system tests" 'not binary(e2e)' \
-        --lib --bins --test '*' -- --skip viewing:: --skip assisting:: --skip starting:: \
+        --lib --bins --test '*' -- --skip viewing:: --skip assisting:: --skip comparing:: --skip starting:: \
             --skip keyboard:: --skip opening::
     step "Examples in the documentation" cargo test "${WHOLE[@]}" --doc --quiet
 }

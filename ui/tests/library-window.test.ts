@@ -77,6 +77,10 @@ test('the keyboard goes through the cases and opens one side by side', async () 
   expect(screen.getByTestId('heading-current').textContent).toContain('Phantom, Beta')
   const heading = screen.getByTestId('heading-compared').textContent
   expect([heading?.includes('Library case'), heading?.includes('synthetic')]).toEqual([true, true])
+  // The library knows nobody's name, and what its files know is not shown.
+  const over = screen.getAllByTestId('overlay-patient').map((corner) => corner.textContent)
+  expect([over[0]?.includes('Phantom, Beta'), over[1]?.includes('Library case')]).toEqual([true, true])
+  expect(document.body.textContent).not.toMatch(/Somebody|ELSE-1/)
   await key(heads[1]!, 'Escape')
   expect(screen.queryByTestId('compared-canvas')).toBeNull()
 })
@@ -141,7 +145,7 @@ test('a case is deleted only after it was asked for twice', async () => {
 })
 
 test('the wizard goes from the folder to the reject list and to embedding', async () => {
-  const { app } = await show({ libraryCases: 0 })
+  const { app, backend } = await show({ libraryCases: 0 })
   await fireEvent.click(screen.getByTestId('tab-similar'))
   await fireEvent.click(screen.getByTestId('open-import'))
   await screen.findByRole('option', { name: 'CheXpert' })
@@ -156,7 +160,11 @@ test('the wizard goes from the folder to the reject list and to embedding', asyn
   expect(screen.getByTestId<HTMLButtonElement>('import-start').disabled).toBe(true)
   await fireEvent.change(screen.getByTestId('role-file'), { target: { value: 'image' } })
   await waitFor(() => expect(screen.queryByTestId('import-problem')).toBeNull())
+  // Leaving a field for the button changes the request; the click must not be lost for it.
+  await fireEvent.change(screen.getByTestId('import-modality'), { target: { value: 'DX' } })
+  expect(screen.getByTestId<HTMLButtonElement>('import-start').disabled).toBe(false)
   await fireEvent.click(screen.getByTestId('import-start'))
+  expect(backend.request?.modality).toBe('DX')
   expect((await screen.findByTestId('import-taken')).textContent).toBe('46')
   expect(screen.getByTestId('import-leaks').textContent).toContain('“train” and in “test”')
   const copied = vi.fn().mockResolvedValue(undefined)

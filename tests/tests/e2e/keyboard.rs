@@ -19,10 +19,11 @@ const STATE: &str = "
         document.querySelectorAll('[data-testid=series-item]').length,
         document.querySelectorAll('[data-testid=answer][data-state=done]').length,
         !!document.querySelector('[data-testid=heatmap-hide]'),
+        document.querySelector('.viewport.active canvas')?.dataset.testid,
     ])";
 
-/// Strokes that other tests press: they open the desktop's own dialogs, or need a job that runs.
-const ELSEWHERE: &[&str] = &["Ctrl+o", "Ctrl+Shift+o", "Escape"];
+/// Strokes that other tests press: they open the desktop's own dialogs, or need a list of cases.
+const ELSEWHERE: &[&str] = &["Ctrl+o", "Ctrl+Shift+o", "Enter", "c"];
 
 struct Walk<'a> {
     window: &'a Window,
@@ -129,7 +130,12 @@ fn window_does_everything_by_keyboard() {
     walk.press("e");
     window.screenshot("asked");
 
-    for dialog in ["m", "Ctrl+,", "F1", "?"] {
+    window.click("compare-series");
+    window.element("compared-canvas");
+    window.run("document.activeElement?.blur()");
+    walk.all("n n l l Escape");
+
+    for dialog in ["m", "Ctrl+,", "Ctrl+i", "F1", "?"] {
         walk.press(dialog);
         window.stroke("Escape");
         window.until(

@@ -10,6 +10,7 @@ mod window;
 mod x11;
 
 mod assisting;
+mod comparing;
 mod keyboard;
 mod measuring;
 mod opening;

@@ -172,10 +172,13 @@ fn split_layer(key: &str) -> Option<(&str, usize, &str)> {
     None
 }
 
+/// An attention's key and the prefixes of its layers, key before value.
+type Layers = (String, BTreeMap<(usize, u8), Tensor>);
+
 type Tables = (BTreeMap<String, Tensor>, BTreeMap<String, Tower>);
 
 fn pack_prefix(trained: &BTreeMap<String, Tensor>) -> Result<Tables> {
-    let mut parts: BTreeMap<String, (String, BTreeMap<(usize, u8), Tensor>)> = BTreeMap::new();
+    let mut parts: BTreeMap<String, Layers> = BTreeMap::new();
     for (key, tensor) in trained {
         let refuse = || TrainError::Plan(format!("`{key}` is no prefix of a layer"));
         let (blocks, layer, rest) = split_layer(key).ok_or_else(refuse)?;

@@ -1,6 +1,6 @@
 //! The numbers of a fine-tuning run.
 
-use lucency_nn::{ALL_LAYERS, Adaptation, AdapterKind};
+use lucency_nn::{Adaptation, AdapterKind};
 use lucency_zoo::clip::{ClipConfig, KeyLayout, VisionConfig};
 use serde::{Deserialize, Serialize};
 
@@ -171,21 +171,40 @@ fn feedforward(config: &ClipConfig) -> Vec<String> {
     ]
 }
 
-/// What a method adapts where the plan does not say: attention's maps in transformers, and every convolution and the attention pool's
-/// maps in a ResNet.
+/// Stages of a ResNet whose convolutions get low-rank updates, counted from 1: the earlier ones see four times as many positions each,
+/// cost the most and change the least.
+const ADAPTED_STAGES: [usize; 2] = [3, 4];
+
+/// What a method adapts where the plan does not say: attention's maps in transformers; in a ResNet the later convolutions and the
+/// attention pool's maps.
 fn default_targets(method: Method, config: &ClipConfig) -> Vec<String> {
     let resnet = matches!(config.vision, VisionConfig::ResNet(_));
     let names: &[&str] = match (method, config.layout) {
         (Method::Prefix, KeyLayout::HuggingFace) => &["self_attn"],
         (Method::Prefix, KeyLayout::OpenAi) => &["attn"],
-        (Method::Lora, _) if resnet => &[ALL_LAYERS],
         (Method::Lora, KeyLayout::HuggingFace) => &["q_proj", "k_proj", "v_proj", "out_proj"],
+        (Method::Lora, KeyLayout::OpenAi) if resnet => &[
+            "attn",
+            "out_proj",
+            "q_proj",
+            "k_proj",
+            "v_proj",
+            "attnpool.c_proj",
+        ],
         (Method::Lora, KeyLayout::OpenAi) => &["attn", "out_proj"],
         (_, KeyLayout::HuggingFace) => &["k_proj", "v_proj", "mlp.fc2"],
         (_, KeyLayout::OpenAi) if resnet => &["attn", "k_proj", "v_proj", "mlp.c_proj", "conv3"],
         (_, KeyLayout::OpenAi) => &["attn", "mlp.c_proj"],
     };
-    names.iter().map(|n| (*n).to_string()).collect()
+    let mut targets: Vec<String> = names.iter().map(|n| (*n).to_string()).collect();
+    if let (Method::Lora, VisionConfig::ResNet(resnet)) = (method, &config.vision) {
+        for stage in ADAPTED_STAGES {
+            for block in 0..resnet.layers[stage - 1] {
+                targets.extend((1..=3).map(|i| format!("layer{stage}.{block}.conv{i}")));
+            }
+        }
+    }
+    targets
 }
 
 /// How deep a tensor lies in its tower: 0 for the stem and the embeddings, i + 1 for block i, `blocks + 1` for what follows.

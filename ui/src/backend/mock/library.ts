@@ -196,8 +196,8 @@ export class MockLibrary extends MockAssistant {
     }))
     const study = {
       id: `study-${caseId}`,
-      patient_name: '',
-      patient_id: '',
+      patient_name: 'Somebody, Else',
+      patient_id: 'ELSE-1',
       sex: facts.sex ?? '',
       age: facts.age === null ? '' : `${String(facts.age).padStart(3, '0')}Y`,
       date: facts.date ?? '',

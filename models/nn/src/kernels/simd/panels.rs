@@ -11,10 +11,12 @@ use rayon::prelude::*;
 use super::vector::Vector;
 use super::{Isa, Matrix, isa};
 
-/// Inputs that are multiplied before the next panel is taken: so many of a panel's rows stay in the second-level cache.
-const DEPTH: usize = 384;
+/// Inputs that are interleaved at once.
+const DEPTH: usize = 1024;
+/// Inputs that are multiplied before the next tile is taken: so many of a panel's rows stay in the first-level cache.
+const STEP: usize = 192;
 /// Floats of `x` that a task goes through again and again.
-const BLOCK: usize = 96 * 1024;
+const BLOCK: usize = 128 * 1024;
 /// Multiplications below which one thread is quicker than two.
 const SMALL: usize = 128 * 1024;
 
@@ -260,10 +262,15 @@ impl Job<'_> {
                 let block = &mut block[tile * (end - begin)..];
                 unsafe { self.interleave(rows, begin..end, block) };
             }
+            let step = Step {
+                inputs: begin..end,
+                block: &block,
+                rows: &task.rows,
+            };
             for p in task.panels.clone() {
-                for (tile, rows) in tiles(&task.rows, most) {
-                    let x = &block[tile * (end - begin)..];
-                    unsafe { self.tile::<V, N>(p, rows, begin..end, x, finish) };
+                for first in (begin..end).step_by(STEP) {
+                    let range = first..(first + STEP).min(end);
+                    unsafe { self.column::<V, N>(p, range, &step, finish) };
                 }
             }
             if end == inputs {
@@ -286,33 +293,63 @@ impl Job<'_> {
         }
     }
 
-    /// Some rows with one panel, over some of the inputs.
+    /// All rows of a block with one panel, over some of the inputs.
+    #[inline(always)]
+    unsafe fn column<V: Vector, const N: usize>(
+        &self,
+        p: usize,
+        range: Range<usize>,
+        step: &Step<'_>,
+        finish: &Finish<'_>,
+    ) {
+        let (_, most) = tile();
+        let width = self.panels.width;
+        let panel = (p * self.panels.inputs + range.start) * width;
+        for (before, rows) in tiles(step.rows, most) {
+            let x = before * step.inputs.len() + (range.start - step.inputs.start) * rows.len();
+            // The first tiles ask for what comes next, a cache line for each input.
+            let soon = panel + range.len() * (width + before / most * 16);
+            let part = Part {
+                x: step.block[x..].as_ptr(),
+                panel: self.data.wrapping_add(panel),
+                soon: self.data.wrapping_add(soon),
+                depth: range.len(),
+                add: range.start > 0,
+                ..self.part(p, &rows)
+            };
+            unsafe { self.tile::<V, N>(p, rows, range.end == self.panels.inputs, &part, finish) };
+        }
+    }
+
+    /// Where a tile's result is.
+    #[inline(always)]
+    fn part(&self, p: usize, rows: &Range<usize>) -> Part {
+        let &Panels { outputs, width, .. } = self.panels;
+        let column = p * width;
+        Part {
+            x: self.x,
+            panel: self.data,
+            soon: self.data,
+            depth: 0,
+            out: self.out.wrapping_add(rows.start * outputs + column),
+            out_row: outputs,
+            columns: width.min(outputs - column),
+            add: false,
+        }
+    }
+
+    /// Some rows with one panel, over some of the inputs; after the `last` of them the result is finished.
     #[inline(always)]
     unsafe fn tile<V: Vector, const N: usize>(
         &self,
         p: usize,
         rows: Range<usize>,
-        range: Range<usize>,
-        x: &[f32],
+        last: bool,
+        part: &Part,
         finish: &Finish<'_>,
     ) {
-        let &Panels {
-            inputs,
-            outputs,
-            width,
-            ..
-        } = self.panels;
+        let &Panels { outputs, width, .. } = self.panels;
         let column = p * width;
-        let columns = width.min(outputs - column);
-        let part = Part {
-            x: x.as_ptr(),
-            panel: self.data.wrapping_add((p * inputs + range.start) * width),
-            depth: range.len(),
-            out: self.out.wrapping_add(rows.start * outputs + column),
-            out_row: outputs,
-            columns,
-            add: range.start > 0,
-        };
         unsafe {
             match rows.len() {
                 8 => part.tile::<V, 8, N>(),
@@ -324,10 +361,10 @@ impl Job<'_> {
                 2 => part.tile::<V, 2, N>(),
                 _ => part.tile::<V, 1, N>(),
             }
-            if range.end == inputs {
+            if last {
                 for row in rows {
                     let start = row * outputs + column;
-                    let y = std::slice::from_raw_parts_mut(self.out.add(start), columns);
+                    let y = std::slice::from_raw_parts_mut(self.out.add(start), part.columns);
                     finish.apply(y, start, column);
                 }
             }
@@ -344,12 +381,21 @@ fn tiles(rows: &Range<usize>, most: usize) -> impl Iterator<Item = (usize, Range
         .map(move |row| (row - start, row..(row + most).min(end)))
 }
 
+/// Inputs that were interleaved, `[depth, rows]` a tile.
+struct Step<'a> {
+    inputs: Range<usize>,
+    block: &'a [f32],
+    rows: &'a Range<usize>,
+}
+
 /// One tile.
 struct Part {
     /// `[depth, rows]`
     x: *const f32,
     /// `[depth, width]`
     panel: *const f32,
+    /// What will be read next.
+    soon: *const f32,
     depth: usize,
     out: *mut f32,
     out_row: usize,
@@ -375,7 +421,7 @@ impl Part {
                     }
                 }
             }
-            let (mut panel, mut x) = (self.panel, self.x);
+            let (mut panel, mut x, mut soon) = (self.panel, self.x, self.soon);
             for _ in 0..self.depth {
                 let mut w = [V::zero(); N];
                 for j in 0..N {
@@ -389,6 +435,8 @@ impl Part {
                 }
                 panel = panel.wrapping_add(N * V::LANES);
                 x = x.wrapping_add(M);
+                V::prefetch(soon);
+                soon = soon.wrapping_add(16);
             }
             for i in 0..M {
                 for j in 0..N {

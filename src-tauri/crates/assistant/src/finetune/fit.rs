@@ -6,9 +6,9 @@ use lucency_nn::{Interrupt, Progress};
 use lucency_train::calibration::abstention_threshold;
 use lucency_train::cohort::{SplitRecord, join_duplicates};
 use lucency_train::finetune::{
-    Adapter, AdapterManifest, Calibrator, Evaluation, FORMAT, FeatureSet, Gate, LabelTable,
-    Learned, Method, ProbeChoice, Scorer, Task, TunePlan, adapter_folder, contradictions, evaluate,
-    fit_probe, gate, tune, tune_pairs,
+    Adapter, AdapterManifest, BasePack, Calibrator, Evaluation, FORMAT, FeatureSet, Gate,
+    LabelTable, Learned, Method, ProbeChoice, Scorer, Task, TunePlan, adapter_folder,
+    contradictions, evaluate, fit_probe, gate, tune, tune_pairs,
 };
 use lucency_train::metrics::argmax;
 use lucency_train::probe::{Labels, ProbePlan};
@@ -115,6 +115,7 @@ pub fn fit(
     let base = Base::open(job.options, job.request.pack.as_deref())?;
     let data = &job.request.data;
     let identity = base.identity();
+    refuse_other_pack(job.run, &identity)?;
     let cases = Cases::read(data, base.preprocess(), &identity, &[], stop, progress)?;
     let groups = join_duplicates(&cases.members);
     let site = Site {
@@ -130,6 +131,31 @@ pub fn fit(
             site.pairs(plan, stop, progress)
         }
         Numbers::Tune(plan) => site.classes(plan, stop, progress),
+    }
+}
+
+/// Keeps in the run's folder which pack it began on, and refuses another one.
+fn refuse_other_pack(run: &Path, identity: &BasePack) -> Result<()> {
+    let path = run.join("base.json");
+    let io = |source| AssistantError::Io {
+        what: "the run's folder".into(),
+        source,
+    };
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        std::fs::create_dir_all(run).map_err(io)?;
+        return std::fs::write(&path, json(identity)?).map_err(io);
+    };
+    match serde_json::from_str::<BasePack>(&text) {
+        Ok(before) if before == *identity => Ok(()),
+        Ok(before) => Err(refuse(
+            "pack_changed",
+            format!(
+                "the run began on another `{}` than is installed now; install that one again, or begin a new run",
+                before.name
+            ),
+        )),
+        // Cut off while it was written: nothing was trained yet.
+        Err(_) => std::fs::write(&path, json(identity)?).map_err(io),
     }
 }
 

@@ -10,6 +10,7 @@ mod estimate;
 mod eval;
 mod fit;
 mod judge;
+mod library;
 mod pairs;
 mod pool;
 mod preset;
@@ -28,6 +29,7 @@ pub use courtesy::Courtesy;
 pub use estimate::estimate;
 pub use eval::{EvalReport, evaluate_adapter};
 pub use fit::{TrainReport, fit};
+pub use library::library_data;
 pub use preset::{Numbers, numbers, preset_of_method, presets};
 pub use preview::preview;
 pub use run::{

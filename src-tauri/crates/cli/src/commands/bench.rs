@@ -36,6 +36,8 @@ enum Only {
     Library(super::bench_library::BenchLibrary),
     /// Time published architectures at their real sizes
     Models(super::bench_models::BenchModels),
+    /// Time a step of fine-tuning, full and low-rank, and a probe
+    Train(super::bench_train::BenchTrain),
     /// Time training of the question-answering network, and asking
     Vqa(super::bench_vqa::BenchVqa),
 }
@@ -86,6 +88,7 @@ impl Bench {
         match &self.only {
             Some(Only::Library(library)) => return library.run(output),
             Some(Only::Models(models)) => return models.run(output),
+            Some(Only::Train(train)) => return train.run(output),
             Some(Only::Vqa(vqa)) => return vqa.run(output),
             None => {}
         }

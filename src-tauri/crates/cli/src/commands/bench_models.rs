@@ -225,7 +225,7 @@ impl Inputs {
 }
 
 /// CLIP ViT-B/32 as Hugging Face lays it out.
-fn vit_b32() -> Result<ClipConfig, CommandError> {
+pub(super) fn vit_b32() -> Result<ClipConfig, CommandError> {
     ClipConfig::from_hf_config_json(r#"{"text_config":{},"vision_config":{}}"#).map_err(zoo)
 }
 

@@ -6,6 +6,7 @@ pub mod bench;
 mod bench_library;
 mod bench_models;
 mod bench_store;
+mod bench_train;
 mod bench_vqa;
 pub mod demo;
 pub mod demo_assets;
