@@ -205,16 +205,17 @@ impl Weights {
         self.lookup(&shape.into(), name, init, self.store.kind)
     }
 
-    /// The matrix `name`, packed and not kept by the store, if layers of this view pack and nothing trains the tensor.
+    /// The tensor `name` as a matrix of its first axis by the others, packed and not kept by the store, if layers of this view
+    /// pack and nothing trains the tensor.
     ///
     /// Errors as [`Weights::get`].
     pub(crate) fn pack(
         &self,
-        shape: (usize, usize),
+        shape: impl Into<Shape>,
         name: &str,
         init: Init,
     ) -> Result<Option<Packed>> {
-        let (shape, key) = (Shape::from(shape), self.key(name));
+        let (shape, key) = (shape.into(), self.key(name));
         let state = self.state();
         let trains = state.trainable.as_ref().is_some_and(|filter| filter(&key));
         if !self.packs || trains {
@@ -225,6 +226,7 @@ impl Weights {
             None => self.find(&state, &shape, &key, init, self.store.kind)?,
         };
         self.check(&key, &shape, weight.shape())?;
+        let weight = weight.flatten_from(1)?;
         Packed::takes(&weight)
             .then(|| Packed::new(&weight))
             .transpose()
