@@ -175,13 +175,15 @@ impl Panels {
     }
 }
 
+/// Writes a function of the first slice into the second.
+pub(crate) type Value = fn(&[f32], &mut [f32]);
+
 /// What is done to a product before it is written: bias, then the activation, then another tensor added.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Finish<'a> {
     /// `[outputs]`
     pub bias: Option<&'a [f32]>,
-    /// Writes a function of the first slice into the second.
-    pub activation: Option<fn(&[f32], &mut [f32])>,
+    pub activation: Option<Value>,
     /// `[rows, outputs]`
     pub add: Option<&'a [f32]>,
 }
