@@ -24,8 +24,8 @@ mod simd;
 mod tests;
 
 pub(crate) use composed::causal_mask;
-pub(crate) use conv::Then;
-pub(crate) use packed::{After, Packed};
+pub(crate) use conv::{FrozenConv, Then};
+pub(crate) use packed::{After, Packed, packable};
 pub(crate) use recurrent::Cell;
 
 /// `x Wᵀ + b` over the last axis.
