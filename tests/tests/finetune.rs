@@ -214,6 +214,18 @@ fn a_probe_goes_live_gives_the_findings_and_is_taken_back() {
     assert_eq!(after["findings"], before["findings"]);
     refused(home, &["adapters", "rollback"], "no_active_adapter", "demo");
 
+    let words = ["eval", "learning", "--method", "probe", "--shots", "3,9"];
+    let curve = json(home, &on(&words, &data, &trained, LABELS));
+    let points = curve["points"].as_array().expect("points");
+    assert_eq!(
+        (points[0]["cases"].as_u64(), points[1]["cases"].as_u64()),
+        (Some(6), Some(18))
+    );
+    assert!(
+        points[1]["auroc"].as_f64() > curve["base_auroc"].as_f64(),
+        "{curve}"
+    );
+
     travels(home, &data, &judged, &found);
     json(home, &["adapters", "remove", "units"]);
     let left = json(home, &["adapters", "list"]);
