@@ -123,7 +123,7 @@ fn window_does_everything_by_keyboard() {
 
     walk.press("a");
     window.element("suggestion");
-    walk.all("Alt+2 Alt+3 Alt+4 Alt+1 /");
+    walk.all("Alt+2 Alt+3 Alt+4 Alt+5 Alt+1 /");
     walk.all("Ctrl+1 Ctrl+2 Ctrl+3 Ctrl+4 Ctrl+5");
     walk.press("Alt+1");
     walk.press("e");

@@ -1,4 +1,6 @@
 import type {
+  AdapterReport,
+  AdapterSummary,
   Answer,
   AppInfo,
   EmbedOutcome,
@@ -18,6 +20,14 @@ import type {
   SimilarCases,
   Suggestions,
   TagNode,
+  TrainingData,
+  TrainingEstimate,
+  TrainingPreset,
+  TrainingPreview,
+  TrainingRequest,
+  TrainingRun,
+  TrainingRunDetail,
+  TrainingTable,
 } from './types'
 
 /** Called while a long job runs. */
@@ -86,6 +96,47 @@ export interface Backend {
   libraryOpen(jobId: string, caseId: string, onProgress: OnProgress): Promise<OpenReportDto>
   /** Deletes cases and every trace of them. Returns how many there were. */
   libraryDelete(caseIds: string[]): Promise<number>
+
+  /** The choices of method, in the order in which they are offered. */
+  trainingPresets(): Promise<TrainingPreset[]>
+  /** A table's columns, and which is probably what. */
+  trainingTable(path: string): Promise<TrainingTable>
+  /** What a table holds and what speaks against training on it; reads every image. */
+  trainingPreview(
+    jobId: string,
+    data: TrainingData,
+    pack: string | null,
+    onProgress: OnProgress,
+  ): Promise<TrainingPreview>
+  /** What a run would cost, from some measured steps. */
+  trainingEstimate(jobId: string, request: TrainingRequest, onProgress: OnProgress): Promise<TrainingEstimate>
+  /** Returns at once; the run goes on in the background. */
+  trainingStart(request: TrainingRequest): Promise<TrainingRun>
+  /** Newest first. */
+  trainingRuns(): Promise<TrainingRun[]>
+  trainingRun(name: string): Promise<TrainingRunDetail>
+  /** The change shows within a step. */
+  trainingPause(name: string): Promise<TrainingRun>
+  trainingResume(name: string): Promise<TrainingRun>
+  /** Ends a run for good. */
+  trainingCancel(name: string): Promise<TrainingRun>
+  /** Deletes a run that is not running; its adapter stays. */
+  trainingRemove(name: string): Promise<void>
+  /** The reader is at work: training rests for the next second. */
+  trainingBusy(): Promise<void>
+  /** Newest first. */
+  adapters(): Promise<AdapterSummary[]>
+  adapterReport(name: string): Promise<AdapterReport>
+  /** Rejects with `gate_refused` and the reasons if the adapter may not go live. */
+  adapterActivate(name: string): Promise<AdapterSummary>
+  /** Back to the adapter before, or to the pack alone (null). */
+  adapterRollback(pack: string | null): Promise<AdapterSummary | null>
+  adapterRemove(name: string): Promise<void>
+  /** Writes a folder that must not be there yet. */
+  adapterExport(name: string, path: string): Promise<void>
+  adapterImport(path: string): Promise<AdapterSummary>
+  /** A PNG file of one of a report's worst errors. */
+  adapterImage(name: string, index: number): Promise<ArrayBuffer>
 
   /** Asks the user for paths; empty if none was chosen. */
   choosePaths(choice: DialogChoice): Promise<string[]>

@@ -69,6 +69,29 @@ export const tauriBackend: Backend = {
   libraryOpen: (jobId, caseId, onProgress) => call('library_open', { jobId, caseId, onProgress: channel(onProgress) }),
   libraryDelete: (caseIds) => call('library_delete', { caseIds }),
 
+  trainingPresets: () => call('training_presets'),
+  trainingTable: (path) => call('training_table', { path }),
+  trainingPreview: (jobId, data, pack, onProgress) =>
+    call('training_preview', { jobId, data, pack, onProgress: channel(onProgress) }),
+  trainingEstimate: (jobId, request, onProgress) =>
+    call('training_estimate', { jobId, request, onProgress: channel(onProgress) }),
+  trainingStart: (request) => call('training_start', { request }),
+  trainingRuns: () => call('training_runs'),
+  trainingRun: (name) => call('training_run', { name }),
+  trainingPause: (name) => call('training_pause', { name }),
+  trainingResume: (name) => call('training_resume', { name }),
+  trainingCancel: (name) => call('training_cancel', { name }),
+  trainingRemove: (name) => call('training_remove', { name }),
+  trainingBusy: () => call('training_busy'),
+  adapters: () => call('adapters'),
+  adapterReport: (name) => call('adapter_report', { name }),
+  adapterActivate: (name) => call('adapter_activate', { name }),
+  adapterRollback: (pack) => call('adapter_rollback', { pack }),
+  adapterRemove: (name) => call('adapter_remove', { name }),
+  adapterExport: (name, path) => call('adapter_export', { name, path }),
+  adapterImport: (path) => call('adapter_import', { path }),
+  adapterImage: (name, index) => callBytes('adapter_image', { name, index }),
+
   choosePaths: async (choice) => {
     const chosen = await open({ multiple: choice === 'files', directory: choice === 'folder' })
     if (chosen === null) return []

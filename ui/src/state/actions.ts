@@ -241,6 +241,7 @@ export const ACTIONS: Action[] = [
   { id: 'show-findings', label: 'Panel Findings', group: 'Assistant', keys: ['Alt+2'], run: tab('findings') },
   { id: 'show-similar', label: 'Panel Similar', group: 'Assistant', keys: ['Alt+3'], run: tab('similar') },
   { id: 'show-tags', label: 'Panel Tags', group: 'Assistant', keys: ['Alt+4'], run: tab('tags') },
+  { id: 'show-training', label: 'Panel Training', group: 'Assistant', keys: ['Alt+5'], run: tab('training') },
 
   { id: 'search', label: 'Search the library', group: 'Library', keys: ['/'], run: focusSearch },
   {

@@ -2,23 +2,26 @@ import { getContext, setContext } from 'svelte'
 import type { Backend, DialogChoice, OnProgress, OpenReportDto } from '../backend'
 import type { RendererKind } from '../viewer/renderer'
 import { Stats } from '../viewer/stats'
+import { Adapters } from './adapters.svelte'
 import { Comparison } from './comparison.svelte'
 import { Evidence } from './evidence.svelte'
 import { Importing } from './importing.svelte'
 import { Jobs } from './jobs.svelte'
 import { Library } from './library.svelte'
 import { Messages } from './messages.svelte'
+import { NewRun } from './new-run.svelte'
 import { Packs } from './packs.svelte'
 import { Pane } from './pane.svelte'
 import { Settings } from './settings.svelte'
 import { Studies } from './studies.svelte'
+import { Training } from './training.svelte'
 
 /** What the left mouse button does over the image. */
 export type LeftTool = 'window' | 'pan' | 'zoom' | 'scroll'
 /** The panels on the right. */
-export type Tab = 'ask' | 'findings' | 'similar' | 'tags'
+export type Tab = 'ask' | 'findings' | 'similar' | 'tags' | 'training'
 /** What lies over the window. */
-export type Dialog = 'help' | 'settings' | 'models' | 'import'
+export type Dialog = 'help' | 'settings' | 'models' | 'import' | 'new-run' | 'report'
 
 /** Bytes of the check at the start; long enough that the web view cannot take a short way. */
 const RAW_PATH_BYTES = 65536
@@ -38,6 +41,9 @@ export class App {
   readonly library: Library
   readonly importing: Importing
   readonly packs: Packs
+  readonly adapters: Adapters
+  readonly training: Training
+  readonly newRun: NewRun
 
   leftTool = $state<LeftTool>('window')
   tab = $state<Tab>('ask')
@@ -57,6 +63,9 @@ export class App {
     this.library = new Library(backend, this.jobs, this.messages, this.pane)
     this.importing = new Importing(backend, this.jobs, this.messages, this.library)
     this.packs = new Packs(backend, this.jobs, this.messages)
+    this.adapters = new Adapters(backend, this.messages, this.packs, () => this.forgetResults())
+    this.training = new Training(backend, this.messages, this.adapters)
+    this.newRun = new NewRun(backend, this.jobs, this.messages, this.packs, this.training)
   }
 
   /** The viewport that keys and the toolbar act on. */
@@ -91,7 +100,16 @@ export class App {
       }),
       this.#guard(() => this.checkRawPath()),
       this.library.refresh(),
+      this.adapters.refresh(),
+      this.training.refresh(),
     ])
+  }
+
+  /** Forgets what other weights gave than those in use now. */
+  forgetResults(): void {
+    this.evidence.forgetResults()
+    this.library.clear()
+    void this.library.refresh()
   }
 
   /** Checks that bytes arrive as they were sent, and warns if not. */

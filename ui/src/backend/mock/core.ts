@@ -13,6 +13,10 @@ export interface MockOptions {
   info?: Partial<AppInfo>
   /** Cases that the library holds from the beginning. */
   libraryCases?: number
+  /** Runs and adapters are there from the beginning. */
+  trained?: boolean
+  /** Steps that a run of training takes every time it is looked at; of 60. */
+  trainingSteps?: number
 }
 
 /** The pack that the mock says it uses. */

@@ -3,12 +3,12 @@
 import type { Backend, DialogChoice, DropEvent, Unsubscribe } from '../backend'
 import type { AppInfo, PackSummary } from '../types'
 import { HEX, PACK } from './core'
-import { MockLibrary } from './library'
+import { MockTraining } from './training'
 
 export type { MockOptions } from './core'
 
 /** Answers like the application would, with made-up results. */
-export class MockBackend extends MockLibrary implements Backend {
+export class MockBackend extends MockTraining implements Backend {
   /** What a dialog returns next. */
   chosen: string[] = ['demo.dcm']
   #openFiles: ((paths: string[]) => void) | undefined
