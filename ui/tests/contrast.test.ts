@@ -41,6 +41,9 @@ describe('contrast of words is at least 4.5', () => {
     ['warning', 'raised'],
     ['error', 'error-ground'],
     ['error', 'raised'],
+    ['error', 'panel'],
+    ['good', 'panel'],
+    ['good', 'raised'],
     ['text', 'error-ground'],
     ['muted', 'error-ground'],
   ] as [string, string][]

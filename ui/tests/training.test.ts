@@ -230,7 +230,7 @@ describe('a run', () => {
     }
     const closed = await looks()
     const unwatch = training.watch()
-    expect([closed, await looks()]).toEqual([2, 9])
+    expect([closed, await looks()]).toEqual([2, 8])
     unwatch()
     training.stop()
     expect(vi.getTimerCount()).toBe(0)

@@ -15,4 +15,5 @@ mod keyboard;
 mod measuring;
 mod opening;
 mod starting;
+mod training;
 mod viewing;

@@ -252,6 +252,7 @@ export class NewRun {
 
   #changed(): void {
     this.#wish++
+    void this.cancel()
     this.preview = null
     this.estimate = null
   }

@@ -44,8 +44,9 @@ export class Training {
   async refresh(): Promise<void> {
     clearTimeout(this.#timer)
     try {
+      const runs = await this.#backend.trainingRuns()
       const before = this.runs
-      this.runs = await this.#backend.trainingRuns()
+      this.runs = runs
       for (const run of this.runs) {
         const old = before.find(({ name }) => name === run.name)
         if (old?.state === 'running' && run.state !== 'running') await this.#ended(run)

@@ -102,6 +102,7 @@ export function mockReport(adapter: AdapterSummary): AdapterReport {
     reliability_before: reliability(before),
   }))
   const contrastive = adapter.method === 'contrastive'
+  const half = adapter.passes ? 0.04 : 0.09
   const gain = (adapter.value ?? 0) - (adapter.base_value ?? 0)
   return {
     adapter,
@@ -119,7 +120,7 @@ export function mockReport(adapter: AdapterSummary): AdapterReport {
           before: figures(before, 0.092),
           delong_p: name === 'macro' ? null : adapter.passes ? 0.0004 : 0.31,
         })),
-    gain: around(gain, adapter.passes ? 0.04 : 0.09),
+    gain: { value: gain, low: gain - half, high: gain + half },
     accuracy: contrastive ? null : 0.68,
     base_accuracy: contrastive ? null : 0.41,
     plots: contrastive ? [] : plots,

@@ -1,0 +1,156 @@
+//! Fine-tuning from the window: cases, a run, its report, going live and back.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::window::Window;
+
+/// Films of each of two units.
+const EACH: usize = 20;
+/// Pixels along a side of the mark that films of the second unit carry.
+const MARK: u32 = 40;
+
+/// Chest phantoms of two units in `folder`, those of the second with a bright mark, and the table of them. Returns a film.
+fn films(folder: &Path) -> PathBuf {
+    let mut table = String::from("image,patient,unit\n");
+    let mut last = PathBuf::new();
+    for (unit, seed) in [("unit one", 1), ("unit two", 501)] {
+        let words = "--json phantom --png --no-dicom --resolution 160 --content chest";
+        let (seed, count) = (seed.to_string(), EACH.to_string());
+        let made = lucency_tests::lucency(folder)
+            .args(words.split(' '))
+            .args(["--seed", &seed, "--count", &count, "--out", &seed])
+            .output()
+            .expect("lucency runs");
+        let why = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "phantoms: {why}");
+        let manifest = fs::read_to_string(folder.join(&seed).join("manifest.jsonl"));
+        for line in manifest.expect("a manifest").lines() {
+            let study: Value = serde_json::from_str(line).expect("JSON");
+            let word = |value: &Value| value.as_str().expect("a word").to_owned();
+            let id = word(&study["study"]);
+            let name = format!("{seed}/{id}/{}", word(&study["images"][0]["png"]));
+            last = folder.join(&name);
+            if unit == "unit two" {
+                mark(&last);
+            }
+            let _ = writeln!(table, "{name},{id},{unit}");
+        }
+    }
+    fs::write(folder.join("cases.csv"), table).expect("a table");
+    last
+}
+
+fn mark(path: &Path) {
+    let mut film = image::open(path).expect("a picture").to_luma8();
+    for (x, y) in (0..MARK).flat_map(|x| (0..MARK).map(move |y| (x, y))) {
+        film.put_pixel(x, y, image::Luma([255]));
+    }
+    film.save(path).expect("the folder is writable");
+}
+
+/// Says what a column of the table says.
+fn set_role(window: &Window, column: &str, role: &str) {
+    window.element(&format!("column-{column}"));
+    window.run(&format!(
+        "const list = document.querySelector('[data-testid=column-{column}]');
+         list.value = '{role}'; list.dispatchEvent(new Event('change', {{ bubbles: true }}))"
+    ));
+}
+
+/// Waits until an element's text contains `part`.
+fn until_says(window: &Window, id: &str, part: &str) {
+    let script = format!(
+        "return document.querySelector('[data-testid={id}]')?.textContent.includes('{part}') ?? false"
+    );
+    window.until(&format!("{id} never says `{part}`"), &script);
+}
+
+/// Chooses the cases and starts a probe.
+fn train(window: &Window, folder: &Path) {
+    window.click("tab-training");
+    window.click("new-run");
+    window.type_into("training-folder", &folder.to_string_lossy());
+    window.type_into(
+        "training-table",
+        &folder.join("cases.csv").to_string_lossy(),
+    );
+    window.click("training-read");
+    for (column, role) in [
+        ("image", "image"),
+        ("patient", "patient"),
+        ("unit", "label"),
+    ] {
+        set_role(window, column, role);
+    }
+    window.click("training-look");
+    let counted = format!(
+        "const rows = [...document.querySelectorAll('[data-testid=class-row]')];
+         return rows.length === 2 && rows.every(row =>
+             [...row.querySelectorAll('.number')].every(cell => cell.textContent === '{EACH}'))"
+    );
+    window.until("both units are counted by case and by patient", &counted);
+    assert!(!window.has("training-problem"), "nothing speaks against it");
+    window.screenshot("counts");
+    window.click("training-next");
+    window.click("method-few_labels");
+    window.click("measure");
+    until_says(window, "estimate", "of memory");
+    window.type_into("run-name", "units");
+    window.screenshot("method");
+    window.click("training-start");
+    window.until(
+        "the run is finished",
+        "return document.querySelector('[data-testid=run][data-name=units]')?.dataset.state === 'finished'",
+    );
+    window.screenshot("finished");
+}
+
+/// What the panel Findings says of the film.
+fn score(window: &Window) {
+    window.click("tab-findings");
+    window.click("run-findings");
+    window.element("finding-row");
+}
+
+#[test]
+fn window_trains_a_probe_shows_its_report_and_takes_it_into_use_and_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let film = films(folder.path());
+    let window = Window::open("training", &[&film.to_string_lossy()]);
+    let painted = window.painted();
+    train(&window, folder.path());
+    assert_eq!(window.painted(), painted, "the image stays where it was");
+
+    window.click("run-report");
+    until_says(&window, "gate", "it may go live");
+    let rows = window.run("return document.querySelectorAll('[data-testid=figure-row]').length");
+    assert!(rows.as_u64() > Some(1), "figures by class: {rows}");
+    let curves = window.run(
+        "return [...document.querySelectorAll('[data-testid=class-plots] path.after')]
+             .every(path => /^M[0-9.]+ [0-9.]+L/.test(path.getAttribute('d')))",
+    );
+    assert_eq!(curves, true, "ROC and reliability are drawn");
+    window.screenshot("report");
+
+    window.click("report-activate");
+    until_says(&window, "footer-adapter", "units");
+    window.run("document.querySelector('dialog[open] header button').click()");
+    score(&window);
+    until_says(&window, "findings-adapter", "units");
+    until_says(&window, "provenance", "units");
+    window.screenshot("live");
+
+    window.click("tab-training");
+    window.click("rollback");
+    until_says(&window, "footer-adapter", "No adapter");
+    score(&window);
+    window.until(
+        "the pack itself scores again",
+        "return [...document.querySelectorAll('[data-testid=provenance]')].some(p => p.textContent.includes('none'))",
+    );
+    assert!(!window.has("findings-adapter"), "no adapter any more");
+}
