@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::vector::Vector;
 use super::{Isa, Matrix, isa};
 
-/// Inputs that are interleaved at once.
+/// Inputs that all panels are taken through before the next ones.
 const DEPTH: usize = 1024;
 /// Inputs that are multiplied before the next tile is taken: so many of a panel's rows stay in the first-level cache.
 const STEP: usize = 192;
@@ -118,12 +118,17 @@ impl Panels {
         finish.check(rows, self.outputs);
         let mut out: Vec<f32> = Vec::with_capacity(rows * self.outputs);
         if rows * self.outputs > 0 {
-            let target = Target(out.as_mut_ptr());
+            let x = interleave(x, self.inputs);
+            let job = Job {
+                panels: self,
+                x: &x,
+                data: self.floats().as_ptr(),
+                out: out.as_mut_ptr(),
+            };
             let tasks = self.tasks(rows);
-            let run = |task: &Task| self.run(x, task, finish, &target);
             match rows * self.outputs * self.inputs < SMALL {
-                true => tasks.iter().for_each(run),
-                false => tasks.par_iter().for_each(run),
+                true => tasks.iter().for_each(|task| job.run(task, finish)),
+                false => tasks.par_iter().for_each(|task| job.run(task, finish)),
             }
         }
         // SAFETY: the tasks cover every row and every panel, and each writes all of its part.
@@ -152,27 +157,33 @@ impl Panels {
         }
         tasks
     }
+}
 
-    /// Computes one task's part of the product.
-    fn run(&self, x: &[f32], task: &Task, finish: &Finish<'_>, target: &Target) {
-        let job = Job {
-            panels: self,
-            x: x.as_ptr(),
-            data: self.floats().as_ptr(),
-            out: target.0,
-        };
-        // SAFETY: `isa` found the features. The caller checked the length of `x` and gives each task rows and panels of its
-        // own, so that no two write the same place; `out` has room for all of them.
-        unsafe {
-            match isa() {
-                #[cfg(target_arch = "x86_64")]
-                Isa::V4 => job.run_v4(task, finish),
-                #[cfg(target_arch = "x86_64")]
-                Isa::V3 => job.run_v3(task, finish),
-                _ => job.run::<[f32; 4], 2>(task, finish),
+/// Rows of `x` `[rows, inputs]`, the rows of each tile side by side: `[inputs, tile rows]` one tile after the other.
+fn interleave(x: &[f32], inputs: usize) -> Vec<f32> {
+    let (_, most) = tile();
+    let mut block = vec![0.0; x.len()];
+    let size = most * inputs.max(1);
+    let copy = |(block, rows): (&mut [f32], &[f32])| {
+        let count = rows.len() / inputs.max(1);
+        let mut rows: Vec<_> = rows
+            .chunks_exact(inputs.max(1))
+            .map(<[f32]>::iter)
+            .collect();
+        for column in block.chunks_exact_mut(count.max(1)) {
+            for (value, row) in column.iter_mut().zip(&mut rows) {
+                *value = row.next().copied().unwrap_or_default();
             }
         }
+    };
+    match x.len() < SMALL {
+        true => block.chunks_mut(size).zip(x.chunks(size)).for_each(copy),
+        false => block
+            .par_chunks_mut(size)
+            .zip(x.par_chunks(size))
+            .for_each(copy),
     }
+    block
 }
 
 /// Writes a function of the first slice into the second.
@@ -222,57 +233,64 @@ struct Task {
     panels: Range<usize>,
 }
 
-/// Where a product is written; tasks write disjoint parts.
-struct Target(*mut f32);
-
-// SAFETY: the pointer is only used through tasks that write disjoint places.
-unsafe impl Sync for Target {}
-
 /// A product with its pointers.
 struct Job<'a> {
     panels: &'a Panels,
-    x: *const f32,
+    /// As [`interleave`] makes it.
+    x: &'a [f32],
     data: *const f32,
     out: *mut f32,
 }
 
+// SAFETY: `data` is only read, and tasks write disjoint parts of `out`.
+unsafe impl Sync for Job<'_> {}
+
 impl Job<'_> {
+    /// Computes one task's part of the product.
+    fn run(&self, task: &Task, finish: &Finish<'_>) {
+        // SAFETY: `isa` found the features. Each task has rows and panels of its own, so that no two write the same place;
+        // `out` has room for all of them.
+        unsafe {
+            match isa() {
+                #[cfg(target_arch = "x86_64")]
+                Isa::V4 => self.run_v4(task, finish),
+                #[cfg(target_arch = "x86_64")]
+                Isa::V3 => self.run_v3(task, finish),
+                _ => self.run_with::<[f32; 4], 2>(task, finish),
+            }
+        }
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
     unsafe fn run_v4(&self, task: &Task, finish: &Finish<'_>) {
-        unsafe { self.run::<std::arch::x86_64::__m512, 3>(task, finish) }
+        unsafe { self.run_with::<std::arch::x86_64::__m512, 3>(task, finish) }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn run_v3(&self, task: &Task, finish: &Finish<'_>) {
-        unsafe { self.run::<std::arch::x86_64::__m256, 3>(task, finish) }
+        unsafe { self.run_with::<std::arch::x86_64::__m256, 3>(task, finish) }
     }
 
-    /// Some of the inputs after the other: interleaves the rows of `x`, and takes them through every panel.
+    /// Some of the inputs after the other, so that the rows' share of them stays in a cache for every panel.
     #[inline(always)]
-    unsafe fn run<V: Vector, const N: usize>(&self, task: &Task, finish: &Finish<'_>) {
+    unsafe fn run_with<V: Vector, const N: usize>(&self, task: &Task, finish: &Finish<'_>) {
         let inputs = self.panels.inputs;
-        let (_, most) = tile();
         let chunks = inputs.div_ceil(DEPTH).max(1);
         let depth = inputs.div_ceil(chunks).max(1);
-        let mut block = vec![0.0; task.rows.len() * depth];
         let mut begin = 0;
         loop {
             let end = (begin + depth).min(inputs);
-            for (tile, rows) in tiles(&task.rows, most) {
-                let block = &mut block[tile * (end - begin)..];
-                unsafe { self.interleave(rows, begin..end, block) };
-            }
-            let step = Step {
-                inputs: begin..end,
-                block: &block,
-                rows: &task.rows,
-            };
             for p in task.panels.clone() {
-                for first in (begin..end).step_by(STEP) {
+                let mut first = begin;
+                loop {
                     let range = first..(first + STEP).min(end);
-                    unsafe { self.column::<V, N>(p, range, &step, finish) };
+                    first = range.end;
+                    unsafe { self.column::<V, N>(p, range, &task.rows, finish) };
+                    if first == end {
+                        break;
+                    }
                 }
             }
             if end == inputs {
@@ -282,37 +300,24 @@ impl Job<'_> {
         }
     }
 
-    /// Writes rows of `x` as `[inputs, rows]`.
-    #[inline(always)]
-    unsafe fn interleave(&self, rows: Range<usize>, inputs: Range<usize>, block: &mut [f32]) {
-        let count = rows.len();
-        for (i, row) in rows.enumerate() {
-            let start = row * self.panels.inputs + inputs.start;
-            let x = unsafe { std::slice::from_raw_parts(self.x.add(start), inputs.len()) };
-            for (block, &x) in block.chunks_exact_mut(count).zip(x) {
-                block[i] = x;
-            }
-        }
-    }
-
     /// All rows of a block with one panel, over some of the inputs.
     #[inline(always)]
     unsafe fn column<V: Vector, const N: usize>(
         &self,
         p: usize,
         range: Range<usize>,
-        step: &Step<'_>,
+        rows: &Range<usize>,
         finish: &Finish<'_>,
     ) {
         let (_, most) = tile();
         let width = self.panels.width;
         let panel = (p * self.panels.inputs + range.start) * width;
-        for (before, rows) in tiles(step.rows, most) {
-            let x = before * step.inputs.len() + (range.start - step.inputs.start) * rows.len();
+        for (before, rows) in tiles(rows, most) {
+            let x = rows.start * self.panels.inputs + range.start * rows.len();
             // Each tile asks for a third of what comes next.
             let ahead = range.len() * width + before / most % N * 16;
             let part = Part {
-                x: step.block[x..].as_ptr(),
+                x: self.x[x..].as_ptr(),
                 panel: self.data.wrapping_add(panel),
                 ahead,
                 depth: range.len(),
@@ -329,7 +334,7 @@ impl Job<'_> {
         let &Panels { outputs, width, .. } = self.panels;
         let column = p * width;
         Part {
-            x: self.x,
+            x: self.x.as_ptr(),
             panel: self.data,
             ahead: 0,
             depth: 0,
@@ -381,13 +386,6 @@ fn tiles(rows: &Range<usize>, most: usize) -> impl Iterator<Item = (usize, Range
     (start..end)
         .step_by(most)
         .map(move |row| (row - start, row..(row + most).min(end)))
-}
-
-/// Inputs that were interleaved, `[depth, rows]` a tile.
-struct Step<'a> {
-    inputs: Range<usize>,
-    block: &'a [f32],
-    rows: &'a Range<usize>,
 }
 
 /// One tile.
