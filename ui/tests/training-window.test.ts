@@ -29,6 +29,7 @@ async function choose(name: string) {
   await fireEvent.click(screen.getByTestId('training-read'))
   await screen.findAllByTestId('class-row')
   await fireEvent.click(screen.getByTestId('training-next'))
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId('new-run-dialog')))
   await fireEvent.input(await screen.findByTestId('run-name'), { target: { value: name } })
 }
 
