@@ -45,6 +45,7 @@ const COMMANDS: &[&str] = &[
     "training_busy",
     "training_cancel",
     "training_estimate",
+    "training_library",
     "training_pause",
     "training_presets",
     "training_preview",

@@ -114,6 +114,7 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             models::select_pack,
             training_commands::training_presets,
             training_commands::training_table,
+            training_commands::training_library,
             training_commands::training_preview,
             training_commands::training_estimate,
             training_commands::training_start,

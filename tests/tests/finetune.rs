@@ -214,6 +214,18 @@ fn a_probe_goes_live_gives_the_findings_and_is_taken_back() {
     assert_eq!(after["findings"], before["findings"]);
     refused(home, &["adapters", "rollback"], "no_active_adapter", "demo");
 
+    let words = ["eval", "learning", "--method", "probe", "--shots", "3,9"];
+    let curve = json(home, &on(&words, &data, &trained, LABELS));
+    let points = curve["points"].as_array().expect("points");
+    assert_eq!(
+        (points[0]["cases"].as_u64(), points[1]["cases"].as_u64()),
+        (Some(6), Some(18))
+    );
+    assert!(
+        points[1]["auroc"].as_f64() > curve["base_auroc"].as_f64(),
+        "{curve}"
+    );
+
     travels(home, &data, &judged, &found);
     json(home, &["adapters", "remove", "units"]);
     let left = json(home, &["adapters", "list"]);
@@ -380,6 +392,60 @@ fn every_method_leaves_a_run_an_adapter_and_a_report() {
         home.join("adapters/full/model.safetensors").is_file(),
         "its adapter stays"
     );
+}
+
+#[test]
+fn cases_of_the_library_train_and_judge_as_a_folder_does() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (home, data) = (home.path(), home.path().join("data"));
+    std::fs::create_dir(&data).expect("a folder");
+    let rows = cases(&data, 1, 12);
+    table(&data, "cases.csv", &rows);
+    let columns = "id=patient,image=image,patient=patient,report=report,label=unit";
+    let data_word = data.to_str().expect("UTF-8");
+    let import = [
+        "library",
+        "import",
+        "table",
+        "--table",
+        "cases.csv",
+        "--source",
+        "ward",
+    ];
+    let mut import = import.to_vec();
+    import.extend(["--data", data_word, "--columns", columns]);
+    json(home, &import);
+    let report = json(
+        home,
+        &["train", "probe", "--name", "ward", "--library", "all"],
+    );
+    assert_eq!(report["trained_cases"], 24, "{report}");
+    assert_eq!(report["labels"][0]["name"], "unit one");
+    let other = [
+        "train",
+        "prompt",
+        "--name",
+        "words",
+        "--epochs",
+        "1",
+        "--library",
+    ];
+    let mut other = other.to_vec();
+    other.extend(["source=ward", "--columns", "label=unit one+unit two"]);
+    let (code, message) = error_of(&run(home, &other));
+    // The library knows of each case one label that is present and none that is absent.
+    assert_eq!(code, "bad_data", "{message}");
+    let judged = ["eval", "finetune", "--adapter", "ward", "--library", "all"];
+    refused(home, &judged, "leak", "judge it on other patients");
+    let none = [
+        "train",
+        "probe",
+        "--name",
+        "none",
+        "--library",
+        "source=elsewhere",
+    ];
+    refused(home, &none, "no_cases", "library list");
 }
 
 /// Bad tables by a name: what is changed, the code, and what the message has.

@@ -64,6 +64,18 @@ describe('searching', () => {
     expect(library.found?.hits.hits.filter((hit) => hit.same_patient)).toHaveLength(1)
   })
 
+  test('brings more cases on demand, as many as there are', async () => {
+    const { library } = await stocked()
+    await library.like(5, 'Chest PA')
+    expect([library.found?.hits.hits.length, library.hasMore]).toEqual([5, true])
+    await library.more()
+    expect(library.found?.hits.hits).toHaveLength(15)
+    await library.more()
+    expect([library.found?.hits.hits.length, library.hasMore]).toEqual([23, false])
+    await library.like(5, 'Chest PA')
+    expect(library.found?.hits.hits).toHaveLength(5)
+  })
+
   test('by an image is about its study alone', async () => {
     const { app, library } = await stocked()
     await library.like(5, 'Chest PA')

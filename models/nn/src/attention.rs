@@ -59,7 +59,7 @@ impl MultiHeadAttention {
             },
             AttentionKeys::Packed => {
                 let weight = ("in_proj_weight", Init::KaimingUniform { fan_in: dim });
-                let bias = (weights.clone(), "in_proj_bias", Init::Zeros);
+                let bias = ("in_proj_bias", Init::Zeros);
                 Inputs::Packed(Linear::named(weights, dim, 3 * dim, weight, Some(bias))?)
             }
         };

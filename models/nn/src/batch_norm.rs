@@ -73,13 +73,7 @@ impl BatchNorm2d {
         }
         match mode {
             Mode::Eval => {
-                let (mean, var) = (
-                    self.running_mean.as_detached_tensor(),
-                    self.running_var.as_detached_tensor(),
-                );
-                let inv_std = (var + self.eps)?.sqrt()?.recip()?; // [c]
-                let scale = (&self.weight * inv_std)?;
-                let shift = (&self.bias - (mean * &scale)?)?;
+                let (scale, shift) = self.affine()?;
                 kernels::scale_shift(x, &scale, &shift, follow)
             }
             Mode::Train => {
@@ -98,6 +92,25 @@ impl BatchNorm2d {
                 Ok(y)
             }
         }
+    }
+
+    /// What the running statistics make of a value: scale and shift, `[c]` each.
+    fn affine(&self) -> Result<(Tensor, Tensor)> {
+        let mean = self.running_mean.as_detached_tensor();
+        let var = self.running_var.as_detached_tensor();
+        let inv_std = (var + self.eps)?.sqrt()?.recip()?; // [c]
+        let scale = (&self.weight * inv_std)?;
+        let shift = (&self.bias - (mean * &scale)?)?;
+        Ok((scale, shift))
+    }
+
+    /// Scale and shift of [`Mode::Eval`], `[c]` each, to be worked into the layer before; nothing if they are trained.
+    pub(crate) fn folded(&self) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
+        if self.weight.track_op() || self.bias.track_op() {
+            return Ok(None);
+        }
+        let (scale, shift) = self.affine()?;
+        Ok(Some((scale.to_vec1()?, shift.to_vec1()?)))
     }
 
     fn follow_batch(&self, running: &Var, batch: &Tensor) -> Result<()> {

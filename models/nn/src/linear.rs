@@ -57,7 +57,7 @@ impl Linear {
     pub fn load(weights: &Weights, inputs: usize, outputs: usize, bias: Bias) -> Result<Self> {
         let init = Init::KaimingUniform { fan_in: inputs };
         let bias = match bias {
-            Bias::Yes => Some((weights.clone(), "bias", init)),
+            Bias::Yes => Some(("bias", init)),
             Bias::No => None,
         };
         Self::named(weights, inputs, outputs, ("weight", init), bias)
@@ -68,28 +68,50 @@ impl Linear {
         weights: &Weights,
         inputs: usize,
         outputs: usize,
-        (weight, init): (&str, Init),
-        bias: Option<(Weights, &str, Init)>,
+        weight: (&str, Init),
+        bias: Option<(&str, Init)>,
+    ) -> Result<Self> {
+        Self::of_shape(weights, &[outputs, inputs], weight, bias)?.adapted(weights)
+    }
+
+    /// A map of what a convolution's kernel sees: `weight` has the kernel's shape `[out, in, k, k]`, `x` `[.., in · k · k]`.
+    ///
+    /// It is no target of adapters. Fresh values and errors as [`Linear::load`].
+    pub(crate) fn of_kernel(weights: &Weights, shape: [usize; 4], bias: Bias) -> Result<Self> {
+        let fan_in = shape[1..].iter().product();
+        let init = Init::KaimingUniform { fan_in };
+        let bias = match bias {
+            Bias::Yes => Some(("bias", init)),
+            Bias::No => None,
+        };
+        Self::of_shape(weights, &shape, ("weight", init), bias)
+    }
+
+    /// A layer whose weight has `shape`, read as a matrix of the first axis by the others.
+    fn of_shape(
+        weights: &Weights,
+        shape: &[usize],
+        (name, init): (&str, Init),
+        bias: Option<(&str, Init)>,
     ) -> Result<Self> {
         let bias = bias
-            .map(|(weights, name, init)| weights.get(outputs, name, init))
+            .map(|(name, init)| weights.get(shape[0], name, init))
             .transpose()?;
         let trained = bias.as_ref().is_some_and(Tensor::track_op);
         let packed = match trained {
             true => None,
-            false => weights.pack((outputs, inputs), weight, init)?,
+            false => weights.pack(shape, name, init)?,
         };
         let weight = match packed {
             Some(packed) => Matrix::Packed(packed),
-            None => Matrix::Plain(weights.get((outputs, inputs), weight, init)?),
+            None => Matrix::Plain(weights.get(shape, name, init)?.flatten_from(1)?),
         };
-        let layer = Self {
+        Ok(Self {
             weight,
             bias,
             adapter: None,
             unmerged: None,
-        };
-        layer.adapted(weights)
+        })
     }
 
     /// A layer from tensors: `weight` `[out, in]`, `bias` `[out]`.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use candle_core::{DType, Device, Shape, Tensor, Var};
 
-use crate::kernels::Packed;
+use crate::kernels::{Packed, packable};
 use crate::{Adaptation, Init, NnError, Result};
 use file::Stored;
 
@@ -205,16 +205,40 @@ impl Weights {
         self.lookup(&shape.into(), name, init, self.store.kind)
     }
 
-    /// The matrix `name`, packed and not kept by the store, if layers of this view pack and nothing trains the tensor.
+    /// The tensor `name` as a matrix of its first axis by the others, packed and not kept by the store, if layers of this view
+    /// pack and nothing trains the tensor.
     ///
     /// Errors as [`Weights::get`].
     pub(crate) fn pack(
         &self,
-        shape: (usize, usize),
+        shape: impl Into<Shape>,
         name: &str,
         init: Init,
     ) -> Result<Option<Packed>> {
-        let (shape, key) = (Shape::from(shape), self.key(name));
+        match self.frozen(&shape.into(), name, init)? {
+            Some(weight) => Ok(Some(Packed::new(&weight.flatten_from(1)?)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The tensor `name`, not kept by the store, for a layer that packs it in its own way: if layers of this view pack,
+    /// nothing trains the tensor and no adaptation may change the layer.
+    ///
+    /// Errors as [`Weights::get`].
+    pub(crate) fn once(
+        &self,
+        shape: impl Into<Shape>,
+        name: &str,
+        init: Init,
+    ) -> Result<Option<Tensor>> {
+        match self.adaptation() {
+            Some(_) => Ok(None),
+            None => self.frozen(&shape.into(), name, init),
+        }
+    }
+
+    fn frozen(&self, shape: &Shape, name: &str, init: Init) -> Result<Option<Tensor>> {
+        let key = self.key(name);
         let state = self.state();
         let trains = state.trainable.as_ref().is_some_and(|filter| filter(&key));
         if !self.packs || trains {
@@ -222,12 +246,10 @@ impl Weights {
         }
         let weight = match state.entries.get(&key) {
             Some(entry) => entry.tensor(),
-            None => self.find(&state, &shape, &key, init, self.store.kind)?,
+            None => self.find(&state, shape, &key, init, self.store.kind)?,
         };
-        self.check(&key, &shape, weight.shape())?;
-        Packed::takes(&weight)
-            .then(|| Packed::new(&weight))
-            .transpose()
+        self.check(&key, shape, weight.shape())?;
+        Ok(Some(weight).filter(packable))
     }
 
     /// Like [`Weights::get`], but a loaded store draws the tensor from `init` if the file lacks it.

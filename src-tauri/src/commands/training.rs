@@ -41,6 +41,19 @@ pub async fn training_table(path: String) -> Reply<TrainingTable> {
     blocking(move || finetune::read_table(Path::new(&path)).map_err(|e| of_assistant(&e))).await
 }
 
+/// The department library's cases that meet every condition, as a table that the other commands take.
+#[tauri::command]
+pub async fn training_library(
+    state: Shared<'_>,
+    conditions: Vec<String>,
+    columns: String,
+) -> Reply<TrainingData> {
+    with_options(&state, move |options| {
+        finetune::library_data(options, &conditions, &columns)
+    })
+    .await
+}
+
 /// What a table holds, and what speaks against training on it.
 #[tauri::command]
 pub async fn training_preview(

@@ -1,4 +1,5 @@
 import type { ProgressDto } from '../backend'
+import { capital } from '../panels/words'
 
 /** Seconds in words: `40 s`, `12 min`, `3 h 5 min`. */
 export function durationText(seconds: number): string {
@@ -12,5 +13,5 @@ export function progressText(progress: ProgressDto | null): string {
   if (!progress) return ''
   const count = progress.total > 0 ? `${progress.done} of ${progress.total}` : ''
   const left = progress.eta_s !== null && progress.eta_s >= 1 ? `about ${durationText(progress.eta_s)} left` : ''
-  return [progress.stage, progress.message ?? '', count, left].filter((part) => part !== '').join(' · ')
+  return [capital(progress.stage), progress.message ?? '', count, left].filter((part) => part !== '').join(' · ')
 }

@@ -16,6 +16,11 @@ import type { Pane } from './pane.svelte'
 /** The department's own cases, or those that come with the application. */
 export type LibraryName = 'department' | 'demo'
 
+/** Most cases that a search brings. */
+const MOST = 50
+/** How many more are brought at a time. */
+const STEP = 10
+
 /** No condition at all. */
 export const EVERY_CASE: LibraryFilter = {
   source: null,
@@ -75,6 +80,8 @@ export class Library {
   readonly #messages: Messages
   readonly #pane: Pane
   #last: (() => Promise<void>) | null = null
+  /** Cases that are asked for. */
+  #count = $state(1)
   /** The search that runs. */
   #job: string | null = null
   #wish = 0
@@ -146,11 +153,28 @@ export class Library {
     await this.#last?.()
   }
 
+  /** True if the last search may have left cases out. */
+  get hasMore(): boolean {
+    const { hits, cases } = this.found?.hits ?? { hits: [], cases: 0 }
+    return hits.length >= this.#count && this.#count < MOST && cases > hits.length
+  }
+
+  /** Repeats the last search for more cases. */
+  async more(): Promise<void> {
+    this.#count = Math.min(this.#count + STEP, MOST)
+    await this.again()
+  }
+
   /** Searches for the words. */
   async search(count: number): Promise<void> {
+    this.#count = count
+    await this.#search()
+  }
+
+  async #search(): Promise<void> {
     if (this.text.trim() === '') return
-    this.#last = () => this.search(count)
-    const query = this.#query(count)
+    this.#last = () => this.#search()
+    const query = this.#query()
     await this.#run({ kind: 'text', text: query.text, place: '', studyId: null }, (jobId, onProgress) =>
       this.#backend.librarySearch(jobId, query, onProgress),
     )
@@ -158,10 +182,15 @@ export class Library {
 
   /** Searches for cases like the wanted frame, and for the words if there are any. */
   async like(count: number, place: string): Promise<void> {
+    this.#count = count
+    await this.#like(place)
+  }
+
+  async #like(place: string): Promise<void> {
     const { seriesId, index, study } = this.#pane
     if (seriesId === null || !study) return
-    this.#last = () => this.like(count, place)
-    const query = this.#query(count)
+    this.#last = () => this.#like(place)
+    const query = this.#query()
     await this.#run({ kind: 'image', text: query.text, place, studyId: study.id }, (jobId, onProgress) =>
       this.#backend.librarySimilar(jobId, seriesId, index, query, onProgress),
     )
@@ -206,11 +235,11 @@ export class Library {
     await this.refresh()
   }
 
-  #query(k: number): LibraryQuery {
+  #query(): LibraryQuery {
     return {
       text: this.text.trim(),
       by: this.by,
-      k,
+      k: this.#count,
       filter: { ...this.filter },
       same_patient: this.samePatient,
     }

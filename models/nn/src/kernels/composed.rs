@@ -21,6 +21,17 @@ pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Resu
     Ok(y.reshape(shape)?)
 }
 
+pub(crate) fn patches(x: &Tensor, side: usize) -> Result<Tensor> {
+    let (b, c, h, w) = x.dims4()?;
+    let (rows, columns) = (h / side, w / side);
+    let x = x
+        .narrow(2, 0, rows * side)?
+        .narrow(3, 0, columns * side)?
+        .reshape((b, c, rows, side, columns, side))?
+        .permute((0, 2, 4, 1, 3, 5))?;
+    Ok(x.reshape((b, rows * columns, c * side * side))?)
+}
+
 pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
     let shifted = x.broadcast_sub(&x.detach().max_keepdim(D::Minus1)?)?;
     let e = shifted.exp()?;

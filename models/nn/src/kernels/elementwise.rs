@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::fused::{Fused1, with_floats};
 use super::math::{self, erf_and_bell};
-use super::simd::vectorised;
+use super::simd::{Value, vectorised};
 use crate::{Activation, Result};
 
 /// Elements that a task takes.
@@ -85,7 +85,6 @@ function!(tanh, tanh_slope, |x| math::tanh(x), {
     1.0 - t * t
 });
 
-type Value = fn(&[f32], &mut [f32]);
 type Slope = fn(&[f32], &[f32], &mut [f32]);
 
 fn functions(function: Activation) -> (Value, Slope) {

@@ -14,6 +14,7 @@ mod fused;
 mod linear;
 mod math;
 mod packed;
+mod patches;
 mod pool;
 mod recurrent;
 mod regular;
@@ -23,8 +24,8 @@ mod simd;
 mod tests;
 
 pub(crate) use composed::causal_mask;
-pub(crate) use conv::Then;
-pub(crate) use packed::{After, Packed};
+pub(crate) use conv::{FrozenConv, Then};
+pub(crate) use packed::{After, Packed, packable};
 pub(crate) use recurrent::Cell;
 
 /// `x Wᵀ + b` over the last axis.
@@ -125,6 +126,14 @@ pub(crate) fn upsample_project(
     let (stride, own, extra) = strides;
     let wide = conv_transpose2d(x, grow.0, grow.1, stride, own, extra, Follow::Relu)?;
     conv2d(&wide, project.0, Some(project.1), 1, padding, Then::Nothing)
+}
+
+/// `[b, c, h, w]` to `[b, patches, c · side · side]`.
+pub(crate) fn patches(x: &Tensor, side: usize) -> Result<Tensor> {
+    if fused::fusible(&[x]) {
+        return patches::patches(x, side);
+    }
+    composed::patches(x, side)
 }
 
 pub(crate) fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {

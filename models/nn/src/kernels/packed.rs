@@ -29,16 +29,13 @@ pub(crate) struct After<'a> {
     pub add: Option<&'a Tensor>,
 }
 
-impl Packed {
-    /// Whether a weight can be packed: f32 on a CPU, two axes, not tracked for gradients.
-    pub(crate) fn takes(weight: &Tensor) -> bool {
-        fused::fusible(&[weight])
-            && weight.rank() == 2
-            && !weight.track_op()
-            && weight.elem_count() > 0
-    }
+/// Whether a weight can be packed: f32 on a CPU, not tracked for gradients.
+pub(crate) fn packable(weight: &Tensor) -> bool {
+    fused::fusible(&[weight]) && !weight.track_op() && weight.elem_count() > 0
+}
 
-    /// Packs a weight that [`Packed::takes`].
+impl Packed {
+    /// Packs a matrix that is [`packable`].
     pub(crate) fn new(weight: &Tensor) -> Result<Self> {
         let (outputs, inputs) = weight.dims2()?;
         let panels = with_floats(weight, |w| Panels::pack(w, outputs, inputs))?;

@@ -81,7 +81,7 @@ impl TunePlan {
                 ..AdamWConfig::default()
             },
             clip_norm: 1.0,
-            patience: 5,
+            patience: 8,
             augment: method != Method::Prompt,
             rank: 8,
             alpha: 16.0,

@@ -37,7 +37,7 @@ pub struct Clip {
 
 #[derive(Debug, Clone)]
 enum ImageTower {
-    Vit(Vit),
+    Vit(Box<Vit>),
     ResNet(Box<ResNet>),
 }
 

@@ -4,12 +4,12 @@ use super::config::ResNetConfig;
 use super::init::normal;
 use crate::error::{Result, ZooError};
 use candle_core::Tensor;
-use lucency_nn::{BatchNorm2d, Bias, Conv2d, Init, Linear, Mask, Mode, Weights, ops};
+use lucency_nn::{Bias, Init, Linear, Mask, Mode, NormedConv2d, Sizes, Weights, ops};
 
 /// Three convolutions and a pool, four stages of bottlenecks, an attention pool.
 #[derive(Debug, Clone)]
 pub(super) struct ResNet {
-    stem: [(Conv2d, BatchNorm2d); 3],
+    stem: [NormedConv2d; 3],
     stages: [Vec<Bottleneck>; 4],
     pool: AttentionPool,
     image_size: usize,
@@ -22,10 +22,15 @@ impl ResNet {
         let (width, eps) = (config.width, config.batch_norm_eps);
         let stem = |i: usize, inputs: usize, outputs: usize, stride: usize| -> Result<_> {
             let conv = weights.pp(format!("conv{i}"));
-            Ok((
-                Conv2d::load(&conv, inputs, outputs, 3, stride, 1, Bias::No)?,
-                BatchNorm2d::load(&weights.pp(format!("bn{i}")), outputs, eps)?,
-            ))
+            let norm = weights.pp(format!("bn{i}"));
+            let sizes = Sizes {
+                inputs,
+                outputs,
+                kernel: 3,
+                stride,
+                padding: 1,
+            };
+            Ok(NormedConv2d::load(&conv, &norm, sizes, eps)?)
         };
         let stage = |i: usize, inputs: usize, stride: usize| -> Result<Vec<Bottleneck>> {
             let planes = width << i;
@@ -67,8 +72,8 @@ impl ResNet {
             });
         }
         let mut x = pixels.clone();
-        for (conv, norm) in &self.stem {
-            x = norm.forward_relu(&conv.forward(&x)?, mode)?;
+        for conv in &self.stem {
+            x = conv.forward_relu(&x, mode)?;
         }
         Ok(ops::avg_pool2d(&x, 2)?)
     }
@@ -116,13 +121,10 @@ const EXPANSION: usize = 4;
 /// Three convolutions beside a shortcut; a stride is an average pool before the last convolution and in the shortcut.
 #[derive(Debug, Clone)]
 struct Bottleneck {
-    conv1: Conv2d,
-    norm1: BatchNorm2d,
-    conv2: Conv2d,
-    norm2: BatchNorm2d,
-    conv3: Conv2d,
-    norm3: BatchNorm2d,
-    shortcut: Option<(Conv2d, BatchNorm2d)>,
+    narrow: NormedConv2d,
+    look: NormedConv2d,
+    widen: NormedConv2d,
+    shortcut: Option<NormedConv2d>,
     stride: usize,
 }
 
@@ -135,36 +137,27 @@ impl Bottleneck {
         eps: f64,
     ) -> Result<Self> {
         let outputs = planes * EXPANSION;
-        let conv = |name: &str, inputs: usize, outputs: usize, kernel: usize| {
-            Conv2d::load(
-                &weights.pp(name),
+        let conv = |conv: &str, norm: &str, inputs: usize, outputs: usize, kernel: usize| {
+            let sizes = Sizes {
                 inputs,
                 outputs,
                 kernel,
-                1,
-                kernel / 2,
-                Bias::No,
-            )
+                stride: 1,
+                padding: kernel / 2,
+            };
+            NormedConv2d::load(&weights.pp(conv), &weights.pp(norm), sizes, eps)
         };
-        let norm = |name: &str, dim: usize| BatchNorm2d::load(&weights.pp(name), dim, eps);
         if weights.is_fresh() {
             // A fresh block starts as its shortcut. Source: openai/CLIP, `initialize_parameters`.
             weights.pp("bn3").get(outputs, "weight", Init::Zeros)?;
         }
         Ok(Self {
-            conv1: conv("conv1", inputs, planes, 1)?,
-            norm1: norm("bn1", planes)?,
-            conv2: conv("conv2", planes, planes, 3)?,
-            norm2: norm("bn2", planes)?,
-            conv3: conv("conv3", planes, outputs, 1)?,
-            norm3: norm("bn3", outputs)?,
-            shortcut: if stride > 1 || inputs != outputs {
-                Some((
-                    conv("downsample.0", inputs, outputs, 1)?,
-                    norm("downsample.1", outputs)?,
-                ))
-            } else {
-                None
+            narrow: conv("conv1", "bn1", inputs, planes, 1)?,
+            look: conv("conv2", "bn2", planes, planes, 3)?,
+            widen: conv("conv3", "bn3", planes, outputs, 1)?,
+            shortcut: match stride > 1 || inputs != outputs {
+                true => Some(conv("downsample.0", "downsample.1", inputs, outputs, 1)?),
+                false => None,
             },
             stride,
         })
@@ -172,15 +165,12 @@ impl Bottleneck {
 
     /// `[b, inputs, h, w]` to `[b, 4 * planes, h/stride, w/stride]`.
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let y = self.norm1.forward_relu(&self.conv1.forward(x)?, mode)?;
-        let y = self.norm2.forward_relu(&self.conv2.forward(&y)?, mode)?;
+        let y = self.narrow.forward_relu(x, mode)?;
+        let y = self.look.forward_relu(&y, mode)?;
         let y = ops::avg_pool2d(&y, self.stride)?;
-        let y = self.norm3.forward(&self.conv3.forward(&y)?, mode)?;
+        let y = self.widen.forward(&y, mode)?;
         let shortcut = match &self.shortcut {
-            Some((conv, norm)) => {
-                let x = ops::avg_pool2d(x, self.stride)?;
-                norm.forward(&conv.forward(&x)?, mode)?
-            }
+            Some(conv) => conv.forward(&ops::avg_pool2d(x, self.stride)?, mode)?,
             None => x.clone(),
         };
         Ok(ops::relu(&(y + shortcut)?)?)

@@ -23,7 +23,9 @@ impl ImageEncoder {
         init::draw_blocks(weights, config)?;
         let (dim, layout) = (config.embed_dim, config.layout);
         Ok(Self(match &config.vision {
-            VisionConfig::Vit(vit) => ImageTower::Vit(Vit::load(weights, vit, dim, layout)?),
+            VisionConfig::Vit(vit) => {
+                ImageTower::Vit(Box::new(Vit::load(weights, vit, dim, layout)?))
+            }
             VisionConfig::ResNet(resnet) => {
                 ImageTower::ResNet(Box::new(ResNet::load(weights, resnet, dim)?))
             }

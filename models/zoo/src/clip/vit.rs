@@ -5,13 +5,13 @@ use super::config::{KeyLayout, VitConfig};
 use super::init::normal;
 use crate::error::{Result, ZooError};
 use candle_core::Tensor;
-use lucency_nn::{Bias, Conv2d, LayerNorm, Linear, Mask, Weights};
+use lucency_nn::{Bias, LayerNorm, Linear, Mask, PatchEmbedding, Weights};
 
 /// Patches and a class token through transformer blocks; the class token is projected.
 #[derive(Debug, Clone)]
 pub(super) struct Vit {
     class_embedding: Tensor,
-    patches: Conv2d,
+    patches: PatchEmbedding,
     positions: Tensor,
     norm_before: LayerNorm,
     blocks: Vec<Block>,
@@ -65,15 +65,7 @@ impl Vit {
         };
         Ok(Self {
             class_embedding: embeddings.get(width, "class_embedding", std)?,
-            patches: Conv2d::load(
-                &embeddings.pp(patches),
-                3,
-                width,
-                patch_size,
-                patch_size,
-                0,
-                Bias::No,
-            )?,
+            patches: PatchEmbedding::load(&embeddings.pp(patches), 3, patch_size, width, Bias::No)?,
             positions: embeddings.get((grid * grid + 1, width), positions, std)?,
             norm_before: LayerNorm::load(&tower.pp(before), width, config.layer_norm_eps)?,
             blocks: load_blocks(&tower.pp(blocks), config.layers, shape, layout)?,
@@ -105,8 +97,7 @@ impl Vit {
                 found: pixels.dims().to_vec(),
             });
         }
-        let patches = self.patches.forward(pixels)?; // [b, width, grid, grid]
-        let patches = patches.flatten_from(2)?.transpose(1, 2)?; // [b, n, width]
+        let patches = self.patches.forward(pixels)?; // [b, n, width]
         let dim = self.class_embedding.dim(0)?;
         let class = self
             .class_embedding

@@ -180,7 +180,7 @@ fn parameters_after_two_steps_equal_the_reference() {
     );
     let (clip, weights) = trainable();
     let mut optimiser = AdamW::default();
-    // Where a gradient is all but zero, rounding and eps decide the update.
+    // Where a gradient is all but zero beside the others of its tensor, rounding and eps decide the update.
     let mut vague: HashMap<String, Vec<bool>> = HashMap::new();
     for step in 1..=2 {
         let (loss, _) = loss(&clip, &inputs);
@@ -191,8 +191,9 @@ fn parameters_after_two_steps_equal_the_reference() {
         for (key, var) in weights.vars() {
             let g = values(gradients.get(&var).unwrap());
             let vague = vague.entry(key).or_insert_with(|| vec![false; g.len()]);
+            let rounding = 2e-6 * g.iter().fold(0.05, |most, g| g.abs().max(most));
             for (vague, g) in vague.iter_mut().zip(g) {
-                *vague |= g != 0.0 && g.abs() < 1e-7;
+                *vague |= g != 0.0 && g.abs() < rounding;
             }
         }
         optimiser.step(&weights, &gradients);

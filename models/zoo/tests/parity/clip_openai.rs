@@ -5,22 +5,37 @@ use lucency_zoo::clip::{self, Clip, ClipConfig, KeyLayout, VisionConfig};
 
 pub fn load(folder: &str) -> Clip {
     let weights = Weights::open(&vector(folder, "weights.safetensors"), &Device::Cpu).unwrap();
-    let mut config = ClipConfig::infer_from_openai_keys(&clip::shapes(&weights)).unwrap();
+    Clip::load(&weights, &config(&weights)).unwrap()
+}
+
+/// The same for inference: read tensor by tensor and packed.
+pub fn stream(folder: &str) -> Clip {
+    let path = vector(folder, "weights.safetensors");
+    let config = config(&Weights::open(&path, &Device::Cpu).unwrap());
+    Clip::load(&Weights::stream(&path, &Device::Cpu).unwrap(), &config).unwrap()
+}
+
+fn config(weights: &Weights) -> ClipConfig {
+    let mut config = ClipConfig::infer_from_openai_keys(&clip::shapes(weights)).unwrap();
     // A text tower 64 wide has one head, as the published rule says.
     assert_eq!(config.text.heads, 1);
     if let VisionConfig::ResNet(resnet) = &mut config.vision {
         assert_eq!(resnet.heads, 2);
     }
-    Clip::load(&weights, &config).unwrap()
+    config
 }
 
-/// Compares everything that both OpenAI folders hold.
+/// Compares everything that both OpenAI folders hold, with plain and with packed weights.
 pub fn compare(folder: &str) {
+    compare_with(folder, &load(folder));
+    compare_with(folder, &stream(folder));
+}
+
+fn compare_with(folder: &str, clip: &Clip) {
     let (inputs, wanted) = (
         tensors(folder, "inputs.safetensors"),
         tensors(folder, "outputs.safetensors"),
     );
-    let clip = load(folder);
     let image = clip.encode_image(&inputs["image"], Mode::Eval).unwrap();
     assert_close("image", &image, &wanted["encode_image"], 2e-5);
     let text = clip.encode_text(&inputs["text"]).unwrap();

@@ -147,3 +147,19 @@ impl AssistantError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_stop_are_told_from_other_failures() {
+        let full = std::io::Error::from_raw_os_error(28);
+        let error = TrainError::io(std::path::Path::new("weights"), full);
+        assert_eq!(AssistantError::from(error).code(), "disk_full");
+        assert_eq!(
+            AssistantError::from(TrainError::Stopped).code(),
+            "cancelled"
+        );
+    }
+}

@@ -61,31 +61,51 @@ impl Place {
             }
         }
         let name = format!("{}.csv", range.start);
-        fs::write(self.data().join(&name), table).expect("writable");
-        let roles = [
-            ("id", "case"),
-            ("image", "image"),
-            ("patient", "patient"),
-            ("report", "report"),
-        ];
-        let role = |(role, column): &(&str, &str)| ColumnRole {
-            column: (*column).into(),
-            role: (*role).into(),
+        let roles = ["id=case", "image=image", "patient=patient", "report=report"];
+        assert_eq!(self.import(&name, &table, &roles), range.len() as u64);
+        self.embed(&Interrupt::new())
+    }
+
+    /// Imports a table and returns how many cases were new.
+    fn import(&self, name: &str, table: &str, roles: &[&str]) -> u64 {
+        fs::write(self.data().join(name), table).expect("writable");
+        let role = |pair: &&str| {
+            let (role, column) = pair.split_once('=').expect("a pair");
+            ColumnRole {
+                column: column.into(),
+                role: role.into(),
+            }
         };
         let request = ImportRequest {
             format: "table".into(),
             data: self.data().to_string_lossy().into_owned(),
-            table: Some(name),
+            table: Some(name.into()),
             columns: roles.iter().map(role).collect(),
             source: Some("test".into()),
             ..ImportRequest::default()
         };
-        let stop = Interrupt::new();
-        let done = self.library.import(&request, &stop, &mut |_| {});
+        let done = self
+            .library
+            .import(&request, &Interrupt::new(), &mut |_| {});
         let done = done.expect("the table is sound");
-        assert_eq!(done.taken, range.len() as u64, "{done:?}");
-        let embedded = self.library.embed(&self.assistant, &stop, &mut |_| {});
-        embedded.expect("everything can be embedded")
+        assert_eq!(done.rejected, 0, "{done:?}");
+        done.taken
+    }
+
+    /// Imports `range` as cases of one image each.
+    fn import_images(&self, range: std::ops::Range<u32>) {
+        let mut table = String::from("image\n");
+        for i in range.clone() {
+            draw(&self.data().join(format!("{i}.png")), i);
+            table += &format!("{i}.png\n");
+        }
+        let taken = self.import("images.csv", &table, &["image=image"]);
+        assert_eq!(taken, range.len() as u64);
+    }
+
+    fn embed(&self, stop: &Interrupt) -> EmbedOutcome {
+        let embedded = self.library.embed(&self.assistant, stop, &mut |_| {});
+        embedded.expect("the library can be written")
     }
 
     fn picture(&self, seed: u32) -> Picture {
@@ -367,27 +387,7 @@ fn a_stopped_embedding_keeps_what_it_did_and_goes_on() {
     };
     let before = status(&place);
     assert_eq!((before.embedded_images, before.to_embed), (2, 0));
-    let mut table = String::from("image\n");
-    for i in 100..140 {
-        draw(&place.data().join(format!("{i}.png")), i);
-        table += &format!("{i}.png\n");
-    }
-    fs::write(place.data().join("more.csv"), table).expect("writable");
-    let request = ImportRequest {
-        format: "table".into(),
-        data: place.data().to_string_lossy().into_owned(),
-        table: Some("more.csv".into()),
-        columns: vec![ColumnRole {
-            column: "image".into(),
-            role: "image".into(),
-        }],
-        source: Some("more".into()),
-        ..ImportRequest::default()
-    };
-    place
-        .library
-        .import(&request, &stop, &mut |_| {})
-        .expect("sound");
+    place.import_images(100..140);
     let mut told = 0;
     let pressed = stop.clone();
     let first = place.library.embed(&place.assistant, &stop, &mut |_| {
@@ -404,4 +404,42 @@ fn a_stopped_embedding_keeps_what_it_did_and_goes_on() {
         .embed(&place.assistant, &Interrupt::new(), &mut |_| {});
     assert_eq!(rest.expect("the rest").images, 40 - first);
     assert_eq!(status(&place).to_embed, 0);
+}
+
+#[test]
+fn an_image_that_cannot_be_decoded_is_tried_once_and_one_that_is_away_again() {
+    let place = Place::new();
+    place.import_images(0..5);
+    // Damaged without a trace in length or time, as a failing disk does it.
+    let damaged = place.data().join("1.png");
+    let metadata = fs::metadata(&damaged).expect("a file");
+    let mut bytes = fs::read(&damaged).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0);
+    fs::write(&damaged, bytes).expect("writable");
+    let file = fs::File::options().write(true).open(&damaged);
+    let time = metadata.modified().expect("a time");
+    file.expect("writable")
+        .set_modified(time)
+        .expect("settable");
+    // One that is another file now, and one that is gone.
+    fs::write(place.data().join("2.png"), b"something else").expect("writable");
+    let away = place.data().join("3.png");
+    fs::rename(&away, place.data().join("away")).expect("a new name");
+
+    let stop = Interrupt::new();
+    let first = place.embed(&stop);
+    assert_eq!((first.images, first.unreadable), (2, 3));
+    fs::rename(place.data().join("away"), &away).expect("back again");
+    let second = place.embed(&stop);
+    assert_eq!(
+        (second.images, second.unreadable),
+        (1, 1),
+        "the damaged one is not tried again"
+    );
+    let notes = place.similar(&place.picture(77), 5, &[]).notes.join(" ");
+    assert!(
+        notes.contains("1 of the library's images cannot be read"),
+        "{notes}"
+    );
 }

@@ -61,6 +61,11 @@ fn embed(store: &SqliteStore, from: usize) {
     };
     let rows: Vec<_> = all.iter().enumerate().skip(from).map(image).collect();
     store.put_embeddings(&images(), &rows).unwrap();
+    embed_reports(store);
+}
+
+fn embed_reports(store: &SqliteStore) {
+    let all = cases(store);
     let report = |case: &lucency_library::CaseRecord| NewEmbedding {
         case_id: case.id.clone(),
         image: None,
@@ -192,6 +197,45 @@ fn filters_and_images_lead_to_rows_and_rows_to_cases() {
     store.delete(&[all[0].id.clone()]).unwrap();
     let left = store.embedding_rows(&images(), &Filter::default()).unwrap();
     assert_eq!(left.len(), 3, "a deleted case has no rows");
+}
+
+#[test]
+fn a_filter_that_leaves_few_cases_finds_the_same_as_one_that_leaves_many() {
+    let place = Place::new();
+    let store = place.open();
+    let rows: String = (0..60)
+        .map(|i| {
+            format!(
+                "{i},text {i},{}\n",
+                if i == 7 || i == 41 { "rare" } else { "common" }
+            )
+        })
+        .collect();
+    place.write("cases.csv", format!("id,report,label\n{rows}"));
+    let plan = ImportPlan {
+        columns: "id=id,report=report,label=label".parse().unwrap(),
+        ..plan(&place)
+    };
+    assert_eq!(run(&store, &plan).taken, 60);
+    embed_reports(&store);
+    let rows = |filter: &str| {
+        let filter = Filter::parse(&[filter]).unwrap();
+        store.embedding_rows(&reports(), &filter).unwrap()
+    };
+    let (rare, common) = (rows("label=rare"), rows("label=common"));
+    assert_eq!((rare.len(), common.len()), (2, 58));
+    let mut all = [rare.clone(), common].concat();
+    all.sort_unstable();
+    assert_eq!(
+        all,
+        store
+            .embedding_rows(&reports(), &Filter::default())
+            .unwrap()
+    );
+    for owner in store.embedded(&rare).unwrap() {
+        let case = store.get(&owner.case_id).unwrap();
+        assert_eq!(case.labels[0].name, "rare");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! What follows a convolution (bias, ReLU, a 2×2 maximum) happens on a few rows while they are in cache, and the
 //! gradient before it is formed plane by plane where it is needed, never as a whole.
 
+mod frozen;
 mod packed;
 mod slope;
 mod transposed;
@@ -26,6 +27,7 @@ use transposed::input_gradient;
 use unrolled::{Geometry, Strip, Unrolled};
 use weight::weight_gradient;
 
+pub(crate) use frozen::FrozenConv;
 pub(crate) use transposed::conv_transpose2d;
 pub(crate) use upsample::upsample_project;
 

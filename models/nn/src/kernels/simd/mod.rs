@@ -14,7 +14,7 @@ mod tiles;
 mod vector;
 
 pub(crate) use dots::{Rows, dots, dots_tile};
-pub(crate) use panels::{Finish, Panels};
+pub(crate) use panels::{Finish, Panels, Value};
 pub(crate) use tiles::{Offsets, correlate_tile, tile};
 
 /// Which instructions the machine has.

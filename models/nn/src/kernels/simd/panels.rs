@@ -175,13 +175,15 @@ impl Panels {
     }
 }
 
+/// Writes a function of the first slice into the second.
+pub(crate) type Value = fn(&[f32], &mut [f32]);
+
 /// What is done to a product before it is written: bias, then the activation, then another tensor added.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Finish<'a> {
     /// `[outputs]`
     pub bias: Option<&'a [f32]>,
-    /// Writes a function of the first slice into the second.
-    pub activation: Option<fn(&[f32], &mut [f32])>,
+    pub activation: Option<Value>,
     /// `[rows, outputs]`
     pub add: Option<&'a [f32]>,
 }
@@ -307,12 +309,12 @@ impl Job<'_> {
         let panel = (p * self.panels.inputs + range.start) * width;
         for (before, rows) in tiles(step.rows, most) {
             let x = before * step.inputs.len() + (range.start - step.inputs.start) * rows.len();
-            // The first tiles ask for what comes next, a cache line for each input.
-            let soon = panel + range.len() * (width + before / most * 16);
+            // Each tile asks for a third of what comes next.
+            let ahead = range.len() * width + before / most % N * 16;
             let part = Part {
                 x: step.block[x..].as_ptr(),
                 panel: self.data.wrapping_add(panel),
-                soon: self.data.wrapping_add(soon),
+                ahead,
                 depth: range.len(),
                 add: range.start > 0,
                 ..self.part(p, &rows)
@@ -329,7 +331,7 @@ impl Job<'_> {
         Part {
             x: self.x,
             panel: self.data,
-            soon: self.data,
+            ahead: 0,
             depth: 0,
             out: self.out.wrapping_add(rows.start * outputs + column),
             out_row: outputs,
@@ -394,8 +396,8 @@ struct Part {
     x: *const f32,
     /// `[depth, width]`
     panel: *const f32,
-    /// What will be read next.
-    soon: *const f32,
+    /// Floats from a row of the panel to what will be read next.
+    ahead: usize,
     depth: usize,
     out: *mut f32,
     out_row: usize,
@@ -421,12 +423,15 @@ impl Part {
                     }
                 }
             }
-            let (mut panel, mut x, mut soon) = (self.panel, self.x, self.soon);
-            for _ in 0..self.depth {
+            let (mut panel, mut x) = (self.panel, self.x);
+            let end = panel.wrapping_add(self.depth * N * V::LANES);
+            let ahead = self.ahead;
+            while panel != end {
                 let mut w = [V::zero(); N];
                 for j in 0..N {
                     w[j] = V::load(panel.wrapping_add(j * V::LANES));
                 }
+                V::prefetch(panel.wrapping_add(ahead));
                 for i in 0..M {
                     let x = V::splat(*x.add(i));
                     for j in 0..N {
@@ -435,8 +440,6 @@ impl Part {
                 }
                 panel = panel.wrapping_add(N * V::LANES);
                 x = x.wrapping_add(M);
-                V::prefetch(soon);
-                soon = soon.wrapping_add(16);
             }
             for i in 0..M {
                 for j in 0..N {

@@ -175,3 +175,16 @@ fn growing_and_projecting_at_once_equals_one_after_the_other() {
         }
     }
 }
+
+#[test]
+fn patches_are_cut_row_by_row() {
+    for shape in [[2, 3, 8, 8], [1, 1, 9, 11], [3, 2, 4, 12]] {
+        let x = random(3, &shape, 1.0);
+        agree(
+            "patches",
+            &[x],
+            |t| patches(&t[0], 4),
+            |t| composed::patches(&t[0], 4),
+        );
+    }
+}

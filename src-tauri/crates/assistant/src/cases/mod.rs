@@ -71,8 +71,10 @@ impl CaseLibrary {
 
     /// The store. Errors if there is no library.
     fn existing(&self) -> Result<Arc<SqliteStore>> {
-        self.store()?
-            .ok_or_else(|| AssistantError::NoLibrary(self.folder.display().to_string()))
+        self.store()?.ok_or_else(|| {
+            let folder = self.folder.display();
+            AssistantError::NoLibrary(format!("{folder}; import cases to make one"))
+        })
     }
 
     /// A store of a job's own: its transactions keep no search waiting. A library is made if there is none.

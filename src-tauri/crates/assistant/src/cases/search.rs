@@ -222,6 +222,12 @@ fn by_text(
     let assistant = assistant.ok_or_else(|| {
         LibraryError::Request("searching by meaning needs a model pack; search by words".into())
     })?;
+    if query.by == SearchBy::Both && !assistant.reads_text() {
+        found
+            .notes
+            .push("This pack reads images only: the words were searched as they stand.".into());
+        return Ok(rankings);
+    }
     let embedded = assistant.embed_reports(std::slice::from_ref(&query.text))?;
     let vector = embedded.into_iter().next().unwrap_or_default(); // [dim]
     // How many lists an approximate search reads was measured among vectors of one kind: a text among images, or a few
@@ -256,7 +262,7 @@ fn note_coverage(covered: &Covered, assistant: &Assistant, found: &mut Found) {
     }
     if images.unreadable > 0 {
         found.notes.push(format!(
-            "{} images cannot be read and are not found by image.",
+            "{} of the library's images cannot be read and are not found by image.",
             images.unreadable
         ));
     }

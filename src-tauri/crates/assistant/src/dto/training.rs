@@ -4,6 +4,8 @@
 //!
 //! - `training_presets()` → [`TrainingPreset`] list, in the order in which they are offered
 //! - `training_table(path)` → [`TrainingTable`]: a table's columns, and which is probably what
+//! - `training_library(conditions, columns)` → [`TrainingData`]: cases of the department's library that meet every `KEY=VALUE` condition, or
+//!   `all`; `columns` is empty (a case's one label), `label=A+B` (its labels as findings) or `label=view`
 //! - `training_preview(jobId, data, pack, onProgress)` → [`TrainingPreview`]: reads every image; a job that can be cancelled
 //! - `training_estimate(jobId, request, onProgress)` → [`TrainingEstimate`]: some measured steps; a job that can be cancelled
 //! - `training_start(request)` → [`TrainingRun`]: returns at once, the run goes on in the background

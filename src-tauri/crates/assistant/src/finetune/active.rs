@@ -95,8 +95,19 @@ pub(crate) fn active_adapter(
     };
     let load = || -> Result<ActiveAdapter> {
         let adapter = Adapter::open(&adapter_folder(home, name)?, &identity)?;
-        let base = Base::of(lucency_packs::Pack::open(pack.dir())?)?;
-        let scorer = Scorer::open(&adapter, base.model(), base.templates())?;
+        let manifest = &adapter.manifest;
+        let scorer = match (manifest.method, manifest.features, &manifest.calibration) {
+            // A probe reads the pack's own towers, which are there already.
+            (Method::Probe, Some(features), Some(calibration)) => {
+                adapter.verify()?;
+                let (probe, calibration) = (adapter.probe()?, calibration.clone());
+                Scorer::of_probe(probe, features, manifest.exclusive, calibration)
+            }
+            _ => {
+                let base = Base::of(lucency_packs::Pack::open(pack.dir())?)?;
+                Scorer::open(&adapter, base.model(), base.templates())?
+            }
+        };
         let manifest =
             serde_json::to_vec(&adapter.manifest).map_err(|e| refuse("json", e.to_string()))?;
         Ok(ActiveAdapter {

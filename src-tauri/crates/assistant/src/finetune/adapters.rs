@@ -4,19 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use lucency_packs::Pack;
-use lucency_train::finetune::{
-    Adapter, BasePack, ClassReport, Evaluation, MacroReport, Method, adapter_folder,
-    is_adapter_name,
-};
+use lucency_train::finetune::{Adapter, BasePack, Method, adapter_folder, is_adapter_name};
 
 use super::active::InUse;
 use super::fit::TrainReport;
 use super::judge::Details;
-use super::pairs::{PairsReport, Recall};
 use super::refuse;
-use crate::dto::{
-    AdapterReport, AdapterSummary, ClassFigures, FigureInterval, RecallRow, ReportRow,
-};
+use crate::dto::AdapterSummary;
 use crate::error::{AssistantError, Result};
 use crate::{DEFAULT_PACK, Options, picture};
 
@@ -27,7 +21,7 @@ fn io(what: &str) -> impl FnOnce(std::io::Error) -> AssistantError + use<'_> {
     }
 }
 
-fn read(options: &Options, name: &str) -> Result<Adapter> {
+pub(super) fn read(options: &Options, name: &str) -> Result<Adapter> {
     let dir = adapter_folder(&options.home, name)?;
     Adapter::read(&dir).map_err(|error| match dir.exists() {
         true => error.into(),
@@ -38,7 +32,7 @@ fn read(options: &Options, name: &str) -> Result<Adapter> {
     })
 }
 
-fn part<T: serde::de::DeserializeOwned>(adapter: &Adapter, file: &str) -> Result<T> {
+pub(super) fn part<T: serde::de::DeserializeOwned>(adapter: &Adapter, file: &str) -> Result<T> {
     let name = &adapter.manifest.name;
     let text = fs::read_to_string(adapter.dir.join(file))
         .map_err(|_| refuse("bad_adapter", format!("the adapter `{name}` has no {file}")))?;
@@ -107,7 +101,7 @@ fn size_of(dir: &Path) -> u64 {
         .sum()
 }
 
-fn summary_now(options: &Options, adapter: &Adapter) -> Result<AdapterSummary> {
+pub(super) fn summary_now(options: &Options, adapter: &Adapter) -> Result<AdapterSummary> {
     let in_use = InUse::read(&options.home)?;
     Ok(summary(adapter, &hashes(options)?, &in_use))
 }
@@ -309,120 +303,4 @@ pub fn adapter_image(options: &Options, name: &str, index: usize) -> Result<Vec<
         data: image.data,
     };
     Ok(shown.to_png()?)
-}
-
-/// What an adapter's report page shows.
-///
-/// Errors if there is no such adapter, or it has no report.
-pub fn adapter_report(options: &Options, name: &str) -> Result<AdapterReport> {
-    let adapter = read(options, name)?;
-    let report = report_of(&adapter)?;
-    let details: Details = part(&adapter, "details.json").unwrap_or_default();
-    let (evaluation, retrieval) = (report.evaluation.as_ref(), report.retrieval.as_ref());
-    let value = |after: Option<f64>, before: Option<f64>| Some(after? - before?);
-    let gain = match (evaluation, retrieval) {
-        (Some(e), _) => FigureInterval {
-            value: value(e.adapted.overall.auroc, e.base.overall.auroc),
-            low: e.gain.map(|g| g.low),
-            high: e.gain.map(|g| g.high),
-        },
-        (None, Some(r)) => FigureInterval {
-            value: Some(r.recall_at_5 - r.base_recall_at_5),
-            low: r.gain.map(|g| g.low),
-            high: r.gain.map(|g| g.high),
-        },
-        (None, None) => FigureInterval::default(),
-    };
-    Ok(AdapterReport {
-        adapter: summary_now(options, &adapter)?,
-        judged_on: report.judged_on.clone(),
-        cases: evaluation.map_or(retrieval.map_or(0, |r| r.pairs), |e| e.n),
-        patients: evaluation.map_or(retrieval.map_or(0, |r| r.pair_patients), |e| e.patients),
-        trained: report.labels.clone(),
-        rows: evaluation.map(rows).unwrap_or_default(),
-        gain,
-        accuracy: evaluation.and_then(|e| e.adapted.overall.accuracy),
-        base_accuracy: evaluation.and_then(|e| e.base.overall.accuracy),
-        plots: details.plots,
-        confusion: details.confusion,
-        worst: details.worst,
-        retrieval: retrieval.map(recall_rows).unwrap_or_default(),
-    })
-}
-
-fn rows(e: &Evaluation) -> Vec<ReportRow> {
-    let none = ClassReport::default();
-    let mut rows: Vec<ReportRow> = e
-        .adapted
-        .per_class
-        .iter()
-        .map(|(name, after)| ReportRow {
-            name: name.clone(),
-            n: after.n,
-            positives: after.positives,
-            after: class_figures(after),
-            before: class_figures(e.base.per_class.get(name).unwrap_or(&none)),
-            delong_p: after.delong_p,
-        })
-        .collect();
-    rows.push(ReportRow {
-        name: "macro".into(),
-        n: e.n,
-        positives: 0,
-        after: macro_figures(&e.adapted.overall),
-        before: macro_figures(&e.base.overall),
-        delong_p: None,
-    });
-    rows
-}
-
-fn class_figures(r: &ClassReport) -> ClassFigures {
-    ClassFigures {
-        auroc: FigureInterval {
-            value: r.auroc,
-            low: r.auroc_low,
-            high: r.auroc_high,
-        },
-        auprc: r.auprc,
-        sensitivity_at_90_specificity: r.sensitivity_at_90_specificity,
-        ece: r.ece,
-        brier: r.brier,
-    }
-}
-
-fn macro_figures(r: &MacroReport) -> ClassFigures {
-    ClassFigures {
-        auroc: FigureInterval {
-            value: r.auroc,
-            low: r.auroc_low,
-            high: r.auroc_high,
-        },
-        auprc: r.auprc,
-        sensitivity_at_90_specificity: None,
-        ece: r.ece,
-        brier: r.brier,
-    }
-}
-
-fn recall_rows(r: &PairsReport) -> Vec<RecallRow> {
-    let figure = |r: &Recall| FigureInterval {
-        value: Some(r.value),
-        low: r.low,
-        high: r.high,
-    };
-    [
-        ("image to report", &r.image_to_report),
-        ("report to image", &r.report_to_image),
-    ]
-    .into_iter()
-    .flat_map(|(direction, both)| {
-        let pairs = both.adapted.iter().zip(&both.base);
-        pairs.map(move |(after, before)| RecallRow {
-            direction: direction.to_owned(),
-            k: after.k,
-            after: figure(after),
-            before: figure(before),
-        })
-    })
-    .collect()
 }

@@ -3,30 +3,22 @@
 use std::path::Path;
 
 use lucency_nn::{Interrupt, Progress};
-use lucency_train::calibration::abstention_threshold;
 use lucency_train::cohort::{SplitRecord, join_duplicates};
 use lucency_train::finetune::{
-    Adapter, AdapterManifest, BasePack, Calibrator, Evaluation, FORMAT, FeatureSet, Gate,
-    LabelTable, Learned, Method, ProbeChoice, Scorer, Task, TunePlan, adapter_folder,
-    contradictions, evaluate, fit_probe, gate, tune, tune_pairs,
+    Adapter, AdapterManifest, BasePack, Evaluation, FORMAT, FeatureSet, Gate, LabelTable, Learned,
+    Method, ProbeChoice, Scorer, adapter_folder, contradictions, evaluate, gate,
 };
-use lucency_train::metrics::argmax;
-use lucency_train::probe::{Labels, ProbePlan};
-use lucency_train::run::Ending;
 use lucency_train::statistics::Bootstrap;
 use serde::{Deserialize, Serialize};
 
 use super::cases::Cases;
 use super::divide::Sides;
 use super::judge::{Details, details, paths};
-use super::pairs::{PairsReport, gate_pairs, judge_pairs, with_report};
+use super::pairs::PairsReport;
 use super::{Base, Numbers, refuse};
 use crate::Options;
 use crate::dto::{ClassCount, TrainingRequest};
 use crate::error::{AssistantError, Result};
-
-/// Accuracy wanted among the answers that an adapter gives, and the share of cases that it must answer.
-const ANSWERED: (f64, f64) = (0.9, 0.5);
 
 /// What was trained and how good it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,11 +76,11 @@ pub struct Job<'a> {
 }
 
 /// What was learned, before it is written.
-struct Made {
-    manifest: AdapterManifest,
-    report: TrainReport,
-    details: Details,
-    record: SplitRecord,
+pub(super) struct Made {
+    pub manifest: AdapterManifest,
+    pub report: TrainReport,
+    pub details: Details,
+    pub record: SplitRecord,
 }
 
 /// Trains, judges and writes an adapter.
@@ -160,16 +152,16 @@ fn refuse_other_pack(run: &Path, identity: &BasePack) -> Result<()> {
 }
 
 /// The pack and the cases of one job.
-struct Site<'a> {
-    job: &'a Job<'a>,
-    base: Base,
-    cases: Cases,
-    groups: Vec<u64>,
+pub(super) struct Site<'a> {
+    pub job: &'a Job<'a>,
+    pub base: Base,
+    pub cases: Cases,
+    pub groups: Vec<u64>,
     dir: &'a Path,
 }
 
 impl Site<'_> {
-    fn table(&self) -> Result<LabelTable> {
+    pub(super) fn table(&self) -> Result<LabelTable> {
         if self.cases.labels.is_empty() {
             return Err(refuse(
                 "bad_columns",
@@ -181,7 +173,7 @@ impl Site<'_> {
         Ok(table)
     }
 
-    fn manifest(&self, method: Method, seed: u64) -> AdapterManifest {
+    pub(super) fn manifest(&self, method: Method, seed: u64) -> AdapterManifest {
         AdapterManifest {
             format: FORMAT,
             name: self.job.request.name.clone(),
@@ -203,7 +195,7 @@ impl Site<'_> {
         }
     }
 
-    fn report(&self, method: Method) -> TrainReport {
+    pub(super) fn report(&self, method: Method) -> TrainReport {
         TrainReport {
             adapter: self.job.request.name.clone(),
             method,
@@ -229,7 +221,7 @@ impl Site<'_> {
     }
 
     /// The division, kept in the run's folder: a run that is taken up again must see the same cases.
-    fn keep(&self, sides: &Sides, seed: u64) -> Result<SplitRecord> {
+    pub(super) fn keep(&self, sides: &Sides, seed: u64) -> Result<SplitRecord> {
         let record = sides.record(&self.cases, seed);
         let path = self.job.run.join("split.json");
         if !path.is_file() {
@@ -247,201 +239,7 @@ impl Site<'_> {
         Ok(record)
     }
 
-    fn probe(
-        &self,
-        plan: &ProbePlan,
-        stop: &Interrupt,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<TrainReport> {
-        let table = self.table()?;
-        let counts = counts(&table, &self.groups);
-        let rows: Vec<usize> = (0..self.groups.len()).collect();
-        let strata = strata(&table.labels);
-        // Cross-validation leaves out patients by itself, so nobody is set aside unless the table says so.
-        let mut sides = Sides::of(&self.cases, &self.groups, &rows, &strata, 0, plan.seed)?;
-        sides.train.append(&mut sides.validation);
-        sides.train.sort_unstable();
-        let record = self.keep(&sides, plan.seed)?;
-        let fewest = counts.iter().map(|c| c.patients).min().unwrap_or(2);
-        let plan = ProbePlan {
-            folds: plan.folds.min(fewest).max(2),
-            ..plan.clone()
-        };
-        let labels = table.labels.select(&sides.train);
-        let of: Vec<u64> = sides.train.iter().map(|i| self.groups[*i]).collect();
-        let outcome = fit_probe(
-            &self.base.clip,
-            self.base.preprocess(),
-            &self.cases.chosen(&sides.train),
-            &labels,
-            &of,
-            self.job.sets,
-            &plan,
-            stop,
-            progress,
-        )?;
-        let scorer = Scorer::of_probe(
-            outcome.probe.clone(),
-            outcome.features,
-            table.exclusive(),
-            outcome.calibration.clone(),
-        );
-        let left_out = outcome.left_out_probabilities();
-        let mut manifest = self.manifest(Method::Probe, plan.seed);
-        manifest.features = Some(outcome.features);
-        manifest.calibration = Some(outcome.calibration.clone());
-        decisions(&mut manifest, &table, &left_out, &labels);
-        let mut report = self.report(Method::Probe);
-        report.features = Some(outcome.features);
-        report.strength = Some(outcome.probe.strength);
-        report.choices = outcome.choices.clone();
-        report.labels = counts;
-        let judged = match sides.test.is_empty() {
-            true => Judged {
-                rows: &sides.train,
-                after: left_out,
-                how: "all cases, each by a fit without its patient",
-            },
-            false => Judged {
-                rows: &sides.test,
-                after: self.probabilities(&scorer, &sides.test, stop, progress)?,
-                how: "the table's test cases",
-            },
-        };
-        let details = self.judge(&table, Some(judged), &mut report, stop, progress)?;
-        let made = Made {
-            manifest,
-            report,
-            details,
-            record,
-        };
-        let plan = json(&plan)?;
-        self.write(made, &sides, Learned::Probe(&outcome.probe), Some(plan))
-    }
-
-    fn classes(
-        &self,
-        plan: &TunePlan,
-        stop: &Interrupt,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<TrainReport> {
-        let table = self.table()?;
-        let counts = counts(&table, &self.groups);
-        let fewest = counts.iter().map(|c| c.patients).min().unwrap_or(0);
-        let strata = strata(&table.labels);
-        let known = |i: &usize| !strata[*i].is_empty();
-        let rows: Vec<usize> = (0..self.groups.len()).filter(known).collect();
-        let sides = Sides::of(&self.cases, &self.groups, &rows, &strata, fewest, plan.seed)?;
-        let record = self.keep(&sides, plan.seed)?;
-        let task = Task {
-            pictures: &self.cases,
-            labels: &table.labels,
-            names: &table.names,
-            templates: self.base.templates(),
-            train: &sides.train,
-            validation: &sides.validation,
-        };
-        let tuned = tune(self.base.model(), task, plan, self.job.run, stop, progress)?;
-        if tuned.ending == Ending::Stopped {
-            return Err(AssistantError::Stopped);
-        }
-        let mut report = self.report(plan.method);
-        report.steps = Some(tuned.steps);
-        report.labels = counts;
-        let mut manifest = self.manifest(plan.method, plan.seed);
-        let templates = self.base.templates();
-        let (names, exclusive) = (&table.names, table.exclusive());
-        let mut scorer = Scorer::of_towers(tuned.towers, names, templates, exclusive, None)?;
-        manifest.classes = table.names.clone();
-        manifest.exclusive = exclusive;
-        if !sides.validation.is_empty() {
-            let labels = table.labels.select(&sides.validation);
-            let chosen = self.cases.chosen(&sides.validation);
-            let (clip, preprocess) = (&self.base.clip, self.base.preprocess());
-            let logits = scorer.logits(clip, preprocess, &chosen, stop, progress)?;
-            // A class without a validation case cannot be calibrated; its probabilities stay as they are.
-            manifest.calibration = Calibrator::fit(&logits, &labels).ok();
-            scorer = scorer.calibrated(manifest.calibration.clone());
-            let validated: Vec<Vec<f64>> = logits.iter().map(|z| scorer.probability(z)).collect();
-            decisions(&mut manifest, &table, &validated, &labels);
-        }
-        let judged = match sides.test.is_empty() {
-            true => None,
-            false => Some(Judged {
-                rows: &sides.test,
-                after: self.probabilities(&scorer, &sides.test, stop, progress)?,
-                how: match self.cases.parts {
-                    Some(_) => "the table's test cases",
-                    None => "a fifth of the patients, who were left out",
-                },
-            }),
-        };
-        let details = self.judge(&table, judged, &mut report, stop, progress)?;
-        let made = Made {
-            manifest,
-            report,
-            details,
-            record,
-        };
-        let none = || refuse("failed", "the run left no towers");
-        let towers = scorer.towers().ok_or_else(none)?;
-        self.write(made, &sides, Learned::Tuned(plan, towers), None)
-    }
-
-    fn pairs(
-        &self,
-        plan: &TunePlan,
-        stop: &Interrupt,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<TrainReport> {
-        if self.job.request.data.columns.report.is_none() {
-            return Err(refuse(
-                "bad_columns",
-                "--columns: contrastive training learns from reports; name their column with report=COLUMN",
-            ));
-        }
-        let rows = with_report(&self.cases);
-        let mut patients: Vec<u64> = rows.iter().map(|i| self.groups[*i]).collect();
-        patients.sort_unstable();
-        patients.dedup();
-        let strata = vec![Vec::new(); self.groups.len()];
-        let count = patients.len();
-        let sides = Sides::of(&self.cases, &self.groups, &rows, &strata, count, plan.seed)?;
-        let record = self.keep(&sides, plan.seed)?;
-        let tuned = tune_pairs(
-            self.base.model(),
-            &self.cases,
-            &self.cases.reports,
-            &sides.train,
-            &sides.validation,
-            plan,
-            self.job.run,
-            stop,
-            progress,
-        )?;
-        if tuned.ending == Ending::Stopped {
-            return Err(AssistantError::Stopped);
-        }
-        let mut report = self.report(plan.method);
-        report.steps = Some(tuned.steps);
-        if sides.test.len() >= 2 {
-            let (towers, groups) = (&tuned.towers, &self.groups);
-            let (base, cases) = (&self.base, &self.cases);
-            let judged = judge_pairs(base, towers, cases, &sides.test, groups, stop, progress)?;
-            report.gate = gate_pairs(&judged);
-            report.judged_on = "patients who were left out".into();
-            report.retrieval = Some(judged);
-        }
-        let made = Made {
-            manifest: self.manifest(plan.method, plan.seed),
-            report,
-            details: Details::default(),
-            record,
-        };
-        self.write(made, &sides, Learned::Tuned(plan, &tuned.towers), None)
-    }
-
-    fn probabilities(
+    pub(super) fn probabilities(
         &self,
         scorer: &Scorer,
         rows: &[usize],
@@ -454,7 +252,7 @@ impl Site<'_> {
     }
 
     /// Puts the figures into the report; returns what is shown beside them.
-    fn judge(
+    pub(super) fn judge(
         &self,
         table: &LabelTable,
         judged: Option<Judged<'_>>,
@@ -491,7 +289,7 @@ impl Site<'_> {
     }
 
     /// Writes the adapter's folder.
-    fn write(
+    pub(super) fn write(
         &self,
         made: Made,
         sides: &Sides,
@@ -522,10 +320,10 @@ impl Site<'_> {
 }
 
 /// Rows that were judged, with their probabilities.
-struct Judged<'a> {
-    rows: &'a [usize],
-    after: Vec<Vec<f64>>,
-    how: &'static str,
+pub(super) struct Judged<'a> {
+    pub rows: &'a [usize],
+    pub after: Vec<Vec<f64>>,
+    pub how: &'static str,
 }
 
 /// Cases and patients of each class.
@@ -536,58 +334,6 @@ pub fn counts(table: &LabelTable, groups: &[u64]) -> Vec<ClassCount> {
         patients,
     };
     table.counts(groups).into_iter().map(count).collect()
-}
-
-fn strata(labels: &Labels) -> Vec<Vec<usize>> {
-    (0..labels.len()).map(|i| labels.strata(i)).collect()
-}
-
-/// Classes, operating points and the limit below which the adapter does not know, from cases that were left out of the fit.
-fn decisions(
-    manifest: &mut AdapterManifest,
-    table: &LabelTable,
-    probabilities: &[Vec<f64>],
-    labels: &Labels,
-) {
-    manifest.classes = table.names.clone();
-    manifest.exclusive = table.exclusive();
-    match labels {
-        Labels::Findings { findings, .. } => {
-            manifest.operating_points = (0..*findings)
-                .map(|f| youden(probabilities, labels, f))
-                .collect();
-        }
-        Labels::Classes { of, .. } => {
-            let (sure, right): (Vec<f64>, Vec<bool>) = of
-                .iter()
-                .zip(probabilities)
-                .filter_map(|(class, p)| class.map(|class| (p[argmax(p)], argmax(p) == class)))
-                .unzip();
-            let (accuracy, least) = ANSWERED;
-            manifest.abstain_below =
-                abstention_threshold(&sure, &right, accuracy, least).unwrap_or(0.0);
-        }
-    }
-}
-
-/// The threshold with the largest sum of sensitivity and specificity. Source: Youden 1950.
-fn youden(probabilities: &[Vec<f64>], labels: &Labels, finding: usize) -> f64 {
-    let known: Vec<(f64, bool)> = (0..labels.len())
-        .filter_map(|i| Some((probabilities[i][finding], labels.truth(i, finding)?)))
-        .collect();
-    let share = |wanted: bool, at: f64| {
-        let of: Vec<&(f64, bool)> = known.iter().filter(|(_, t)| *t == wanted).collect();
-        let hits = of.iter().filter(|(p, _)| (*p >= at) == wanted).count();
-        hits as f64 / of.len().max(1) as f64
-    };
-    let mut best = (0.5, f64::NEG_INFINITY);
-    for (at, _) in &known {
-        let sum = share(true, *at) + share(false, *at);
-        if sum > best.1 {
-            best = (*at, sum);
-        }
-    }
-    best.0
 }
 
 /// Refuses one image with two labels.
@@ -612,6 +358,6 @@ pub fn refuse_contradictions(cases: &Cases, table: &LabelTable) -> Result<()> {
     ))
 }
 
-fn json<T: Serialize>(value: &T) -> Result<String> {
+pub(super) fn json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string_pretty(value).map_err(|e| refuse("json", e.to_string()))
 }

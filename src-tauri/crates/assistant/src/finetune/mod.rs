@@ -5,11 +5,16 @@ mod adapters;
 mod base;
 mod cases;
 mod courtesy;
+mod decide;
 mod divide;
 mod estimate;
 mod eval;
 mod fit;
 mod judge;
+mod learn;
+mod learning;
+mod library;
+mod page;
 mod pairs;
 mod pool;
 mod preset;
@@ -20,14 +25,16 @@ mod table;
 
 pub(crate) use active::{ActiveAdapter, active_adapter};
 pub use adapters::{
-    activate, adapter_image, adapter_report, adapters, export_adapter, import_adapter,
-    remove_adapter, rollback,
+    activate, adapter_image, adapters, export_adapter, import_adapter, remove_adapter, rollback,
 };
 pub use base::Base;
 pub use courtesy::Courtesy;
 pub use estimate::estimate;
 pub use eval::{EvalReport, evaluate_adapter};
 pub use fit::{TrainReport, fit};
+pub use learning::{LearningCurve, LearningPlan, LearningPoint, learning_curve};
+pub use library::library_data;
+pub use page::adapter_report;
 pub use preset::{Numbers, numbers, preset_of_method, presets};
 pub use preview::preview;
 pub use run::{

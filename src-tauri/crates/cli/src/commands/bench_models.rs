@@ -26,7 +26,7 @@ const CALLS: usize = 7;
 /// `lucency bench models`
 #[derive(Args)]
 pub struct BenchModels {
-    /// img, text (14 × 77 ids), rn50, train (a full step): then standard input says how many calls to time; all cases
+    /// img, text (14 × 77 ids), rn50, train (a full step), trainlora (rank 8 on queries and values): then standard input says how many calls to time; all cases
     /// in turn if none
     case: Option<String>,
     /// Images in a batch
@@ -96,6 +96,7 @@ impl BenchModels {
             ("text", 14),
             ("rn50", 1),
             ("train", 16),
+            ("trainlora", 16),
         ] {
             let mut call = self.call(case, batch)?;
             call().map_err(failed)?;
@@ -149,14 +150,14 @@ impl BenchModels {
                 let x = inputs.images(batch).map_err(failed)?;
                 Ok(Box::new(move || Ok(tower.encode(&x, Mode::Eval)?)))
             }
-            "train" => {
+            "train" | "trainlora" => {
                 let weights = self.clip_weights(true)?;
                 let x = inputs.images(batch).map_err(failed)?;
-                training(&weights, &vit, x).map_err(failed)
+                training(&weights, &vit, x, case == "trainlora").map_err(failed)
             }
             other => Err(CommandError::new(
                 "bad_request",
-                format!("there is no case {other:?}; cases are img, text, rn50, train"),
+                format!("there is no case {other:?}; cases are img, text, rn50, train, trainlora"),
             )),
         }
     }
@@ -172,11 +173,27 @@ impl BenchModels {
     }
 }
 
-/// A step of full training: cross-entropy of eight classes on the image embedding, AdamW.
-fn training(weights: &Weights, config: &ClipConfig, x: Tensor) -> lucency_train::Result<Call> {
-    use lucency_nn::{Bias, Linear, ops};
+/// A step of training, full or of low-rank updates: cross-entropy of eight classes on the image embedding, AdamW.
+fn training(
+    weights: &Weights,
+    config: &ClipConfig,
+    x: Tensor,
+    low_rank: bool,
+) -> lucency_train::Result<Call> {
+    use lucency_nn::{Adaptation, AdapterKind, Bias, Linear, ops};
     use lucency_train::optim::{AdamW, AdamWConfig};
-    weights.train_where(|_| true)?;
+    if low_rank {
+        let kind = AdapterKind::Lora {
+            rank: 8,
+            alpha: 16.0,
+            dropout: 0.0,
+        };
+        let targets = vec!["q_proj".to_owned(), "v_proj".to_owned()];
+        weights.adapt(Adaptation::new(kind, targets, 0)?)?;
+        weights.train_where(Adaptation::owns)?;
+    } else {
+        weights.train_where(|_| true)?;
+    }
     let tower = ImageEncoder::load(weights, config)?;
     let own = Weights::fresh(1, &Device::Cpu);
     own.train_where(|_| true)?;

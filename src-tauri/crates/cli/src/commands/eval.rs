@@ -9,7 +9,7 @@ use lucency_assistant::evaluate::{self, ZeroShotReport};
 use super::assist::{PackChoice, progress_line};
 use super::eval_retrieval::RetrievalOf;
 use super::eval_vqa::Vqa;
-use super::finetune::FinetuneEval;
+use super::finetune::{FinetuneEval, Learning};
 use crate::output::{CommandError, Output};
 
 /// What to measure.
@@ -23,6 +23,8 @@ pub enum Eval {
     Zeroshot(ZeroShot),
     /// An adapter beside its base pack, on cases of other patients
     Finetune(Box<FinetuneEval>),
+    /// What a method makes of few labels: a learning curve on patients that stay the same
+    Learning(Box<Learning>),
 }
 
 /// `lucency eval zeroshot --data DIR`
@@ -42,6 +44,7 @@ impl Eval {
         match self {
             Eval::Retrieval(retrieval) => retrieval.run(output, &stop, &mut report),
             Eval::Vqa(vqa) => vqa.run(output, &stop, &mut report),
+            Eval::Learning(learning) => learning.run(output, &stop, &mut report),
             Eval::Finetune(finetune) => finetune.run(output, &stop, &mut report),
             Eval::Zeroshot(zeroshot) => {
                 let assistant = zeroshot.pack.open()?;

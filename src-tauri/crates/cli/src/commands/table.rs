@@ -3,23 +3,39 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lucency_assistant::Options;
 use lucency_assistant::dto::TrainingData;
-use lucency_assistant::finetune::{parse_columns, parse_renamings};
+use lucency_assistant::finetune::{library_data, parse_columns, parse_renamings};
 
 use crate::output::CommandError;
 
-/// A folder of images and the table that describes them.
+/// A folder of images and the table that describes them, or cases of the department's library.
 #[derive(Args, Clone)]
 pub struct DataArgs {
     /// Folder with the images; the table's image column holds paths below it
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "library")]
+    pub data: Option<PathBuf>,
     /// Table with a header line
-    #[arg(long, value_name = "FILE.csv")]
-    pub table: PathBuf,
-    /// What its columns are: image=COL,patient=COL,label=COL, and report=COL, split=COL if there are such; several findings: label=A+B+C
-    #[arg(long, value_name = "image=COL,…")]
+    #[arg(
+        long,
+        value_name = "FILE.csv",
+        required_unless_present = "library",
+        requires = "data"
+    )]
+    pub table: Option<PathBuf>,
+    /// What its columns are: image=COL,patient=COL,label=COL, and report=COL, split=COL if there are such; several findings: label=A+B+C.
+    /// Of the library: label=A+B of its labels, or label=view, sex, modality, body_part
+    #[arg(
+        long,
+        value_name = "image=COL,…",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub columns: String,
+    /// In place of a folder: the library's cases that meet this condition, as `library list --filter` takes it, or all; may be given
+    /// several times
+    #[arg(long, value_name = "KEY=VALUE|all", conflicts_with_all = ["data", "table"])]
+    pub library: Vec<String>,
     /// Read a label as another one; may be given several times
     #[arg(long, value_name = "FROM=TO")]
     pub map: Vec<String>,
@@ -28,13 +44,18 @@ pub struct DataArgs {
 impl DataArgs {
     /// The same with its words read, and paths that hold from any folder.
     ///
-    /// Errors if columns or renamings cannot be read.
-    pub fn data(&self) -> Result<TrainingData, CommandError> {
+    /// Errors if columns or renamings cannot be read, or the library has no such case.
+    pub fn data(&self, options: &Options) -> Result<TrainingData, CommandError> {
+        let renamed = parse_renamings(&self.map)?;
+        let (Some(data), Some(table)) = (&self.data, &self.table) else {
+            let data = library_data(options, &self.library, &self.columns)?;
+            return Ok(TrainingData { renamed, ..data });
+        };
         Ok(TrainingData {
-            folder: anywhere(&self.data),
-            table: anywhere(&self.table),
+            folder: anywhere(data),
+            table: anywhere(table),
             columns: parse_columns(&self.columns)?,
-            renamed: parse_renamings(&self.map)?,
+            renamed,
         })
     }
 }

@@ -1,7 +1,6 @@
 //! Embeddings: 16-bit floats, little endian, one row an image or a report.
 
 use half::f16;
-use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params_from_iter};
 
 use super::connection::Sql;
@@ -156,16 +155,9 @@ pub(super) fn state(connection: &Connection, space: &Space) -> Sql<SpaceState> {
 }
 
 /// Rows of the embeddings of the cases that a filter lets through, ascending.
+///
+/// Indexes alone are read: vectors lie in the same pages as their rows and would be read too.
 pub(super) fn rows(connection: &Connection, space: &Space, filter: &Filter) -> Sql<Vec<i64>> {
-    let (condition, filters) = filter::condition(filter, "cases");
-    // Both ways read indexes alone: vectors lie in the same pages as their rows and would be read too.
-    let sql = match condition.as_str() {
-        "" => "SELECT row FROM embeddings INDEXED BY embeddings_space WHERE space = ?".to_owned(),
-        condition => format!(
-            "SELECT embeddings.row FROM cases CROSS JOIN embeddings INDEXED BY embeddings_of
-             ON embeddings.case_row = cases.row AND embeddings.space = ? {condition}"
-        ),
-    };
     let space: Option<i64> = connection
         .query_row(
             "SELECT row FROM spaces WHERE pack = ?1 AND kind = ?2",
@@ -176,12 +168,68 @@ pub(super) fn rows(connection: &Connection, space: &Space, filter: &Filter) -> S
     let Some(space) = space else {
         return Ok(Vec::new());
     };
-    let values = std::iter::once(Value::Integer(space)).chain(filters);
-    let mut statement = connection.prepare(&sql)?;
-    let found = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-    let mut rows: Vec<i64> = found.collect::<rusqlite::Result<_>>()?;
+    let (condition, filters) = filter::condition(filter, "cases");
+    let mut rows = match condition.is_empty() {
+        true => numbers(
+            connection,
+            "SELECT row FROM embeddings INDEXED BY embeddings_space WHERE space = ?",
+            params_from_iter([space]),
+        )?,
+        false => {
+            let sql = format!("SELECT row FROM cases {condition}");
+            let mut cases = numbers(connection, &sql, params_from_iter(filters))?;
+            cases.sort_unstable();
+            of_cases(connection, space, &cases)?
+        }
+    };
     rows.sort_unstable();
     Ok(rows)
+}
+
+fn numbers(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> Sql<Vec<i64>> {
+    let mut statement = connection.prepare(sql)?;
+    let found = statement.query_map(values, |row| row.get(0))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Of so many cases one is looked for by itself; with more, reading all in order is quicker.
+const LOOKED_FOR: i64 = 8;
+
+/// Rows of the embeddings of some cases.
+///
+/// - `cases`: ascending
+fn of_cases(connection: &Connection, space: i64, cases: &[i64]) -> Sql<Vec<i64>> {
+    let last: Option<i64> =
+        connection.query_row("SELECT max(row) FROM cases", [], |row| row.get(0))?;
+    let mut found = Vec::with_capacity(cases.len());
+    if (cases.len() as i64) < last.unwrap_or(0) / LOOKED_FOR {
+        let mut statement = connection.prepare(
+            "SELECT row FROM embeddings INDEXED BY embeddings_of WHERE case_row = ?1 AND space = ?2",
+        )?;
+        for case in cases {
+            let mut rows = statement.query((case, space))?;
+            while let Some(row) = rows.next()? {
+                found.push(row.get(0)?);
+            }
+        }
+        return Ok(found);
+    }
+    let mut statement = connection.prepare(
+        "SELECT case_row, row FROM embeddings INDEXED BY embeddings_of
+         WHERE case_row > 0 AND space = ?1 ORDER BY case_row",
+    )?;
+    let mut rows = statement.query([space])?;
+    let mut next = 0;
+    while let Some(row) = rows.next()? {
+        let case: i64 = row.get(0)?;
+        while cases.get(next).is_some_and(|&wanted| wanted < case) {
+            next += 1;
+        }
+        if cases.get(next) == Some(&case) {
+            found.push(row.get(1)?);
+        }
+    }
+    Ok(found)
 }
 
 /// What rows of embeddings belong to.

@@ -37,11 +37,12 @@ impl FinetuneEval {
         stop: &Interrupt,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), CommandError> {
+        let options = options()?;
         let report = evaluate_adapter(
-            &options()?,
+            &options,
             &self.adapter,
             self.pack.as_deref(),
-            &self.data.data()?,
+            &self.data.data(&options)?,
             self.scores.as_deref(),
             self.seed,
             stop,

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod eval;
+mod learning;
 mod probe;
 mod runs;
 mod text;
@@ -9,6 +10,7 @@ mod tune;
 
 pub use adapters::Adapters;
 pub use eval::FinetuneEval;
+pub use learning::Learning;
 pub use probe::ProbeArgs;
 pub use runs::Runs;
 pub use tune::{ContrastiveArgs, FullArgs, LoraArgs, PrefixArgs, TuneArgs};

@@ -81,7 +81,7 @@ impl ProbeArgs {
         let request = TrainingRequest {
             name: self.name.clone(),
             preset: preset_of_method(TrainingMethod::Probe),
-            data: self.data.data()?,
+            data: self.data.data(&options)?,
             pack: self.pack.clone(),
             options: TrainingOptions {
                 seed: Some(self.seed),

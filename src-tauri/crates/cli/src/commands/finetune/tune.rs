@@ -126,10 +126,11 @@ impl TuneArgs {
         preset: String,
         own: TrainingOptions,
     ) -> Result<(), CommandError> {
+        let options = options()?;
         let request = TrainingRequest {
             name: self.name.clone(),
             preset,
-            data: self.data.data()?,
+            data: self.data.data(&options)?,
             pack: self.pack.clone(),
             options: TrainingOptions {
                 epochs: self.epochs,
@@ -141,7 +142,6 @@ impl TuneArgs {
             cores: Some(self.cores.unwrap_or(usize::MAX)),
             notes: self.notes.clone(),
         };
-        let options = options()?;
         if self.estimate {
             let mut progress = |_| {};
             let found = estimate(&options, &request, &Interrupt::new(), &mut progress)?;

@@ -1,0 +1,216 @@
+//! What each method does with a job's cases.
+
+use lucency_nn::{Interrupt, Progress};
+use lucency_train::finetune::{
+    Calibrator, Learned, Method, Scorer, Task, TunePlan, fit_probe, tune, tune_pairs,
+};
+use lucency_train::probe::{Labels, ProbePlan};
+use lucency_train::run::Ending;
+
+use super::decide::decisions;
+use super::divide::Sides;
+use super::fit::{Judged, Made, Site, TrainReport, counts, json};
+use super::judge::Details;
+use super::pairs::{gate_pairs, judge_pairs, with_report};
+use super::refuse;
+use crate::error::{AssistantError, Result};
+
+impl Site<'_> {
+    pub(super) fn probe(
+        &self,
+        plan: &ProbePlan,
+        stop: &Interrupt,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<TrainReport> {
+        let table = self.table()?;
+        let counts = counts(&table, &self.groups);
+        let rows: Vec<usize> = (0..self.groups.len()).collect();
+        let strata = strata(&table.labels);
+        // Cross-validation leaves out patients by itself, so nobody is set aside unless the table says so.
+        let mut sides = Sides::of(&self.cases, &self.groups, &rows, &strata, 0, plan.seed)?;
+        sides.train.append(&mut sides.validation);
+        sides.train.sort_unstable();
+        let record = self.keep(&sides, plan.seed)?;
+        let fewest = counts.iter().map(|c| c.patients).min().unwrap_or(2);
+        let plan = ProbePlan {
+            folds: plan.folds.min(fewest).max(2),
+            ..plan.clone()
+        };
+        let labels = table.labels.select(&sides.train);
+        let of: Vec<u64> = sides.train.iter().map(|i| self.groups[*i]).collect();
+        let outcome = fit_probe(
+            &self.base.clip,
+            self.base.preprocess(),
+            &self.cases.chosen(&sides.train),
+            &labels,
+            &of,
+            self.job.sets,
+            &plan,
+            stop,
+            progress,
+        )?;
+        let scorer = Scorer::of_probe(
+            outcome.probe.clone(),
+            outcome.features,
+            table.exclusive(),
+            outcome.calibration.clone(),
+        );
+        let left_out = outcome.left_out_probabilities();
+        let mut manifest = self.manifest(Method::Probe, plan.seed);
+        manifest.features = Some(outcome.features);
+        manifest.calibration = Some(outcome.calibration.clone());
+        decisions(&mut manifest, &table, &left_out, &labels);
+        let mut report = self.report(Method::Probe);
+        report.features = Some(outcome.features);
+        report.strength = Some(outcome.probe.strength);
+        report.choices = outcome.choices.clone();
+        report.labels = counts;
+        let judged = match sides.test.is_empty() {
+            true => Judged {
+                rows: &sides.train,
+                after: left_out,
+                how: "all cases, each by a fit without its patient",
+            },
+            false => Judged {
+                rows: &sides.test,
+                after: self.probabilities(&scorer, &sides.test, stop, progress)?,
+                how: "the table's test cases",
+            },
+        };
+        let details = self.judge(&table, Some(judged), &mut report, stop, progress)?;
+        let made = Made {
+            manifest,
+            report,
+            details,
+            record,
+        };
+        let plan = json(&plan)?;
+        self.write(made, &sides, Learned::Probe(&outcome.probe), Some(plan))
+    }
+
+    pub(super) fn classes(
+        &self,
+        plan: &TunePlan,
+        stop: &Interrupt,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<TrainReport> {
+        let table = self.table()?;
+        let counts = counts(&table, &self.groups);
+        let fewest = counts.iter().map(|c| c.patients).min().unwrap_or(0);
+        let strata = strata(&table.labels);
+        let known = |i: &usize| !strata[*i].is_empty();
+        let rows: Vec<usize> = (0..self.groups.len()).filter(known).collect();
+        let sides = Sides::of(&self.cases, &self.groups, &rows, &strata, fewest, plan.seed)?;
+        let record = self.keep(&sides, plan.seed)?;
+        let task = Task {
+            pictures: &self.cases,
+            labels: &table.labels,
+            names: &table.names,
+            templates: self.base.templates(),
+            train: &sides.train,
+            validation: &sides.validation,
+        };
+        let tuned = tune(self.base.model(), task, plan, self.job.run, stop, progress)?;
+        if tuned.ending == Ending::Stopped {
+            return Err(AssistantError::Stopped);
+        }
+        let mut report = self.report(plan.method);
+        report.steps = Some(tuned.steps);
+        report.labels = counts;
+        let mut manifest = self.manifest(plan.method, plan.seed);
+        let templates = self.base.templates();
+        let (names, exclusive) = (&table.names, table.exclusive());
+        let mut scorer = Scorer::of_towers(tuned.towers, names, templates, exclusive, None)?;
+        manifest.classes = table.names.clone();
+        manifest.exclusive = exclusive;
+        if !sides.validation.is_empty() {
+            let labels = table.labels.select(&sides.validation);
+            let chosen = self.cases.chosen(&sides.validation);
+            let (clip, preprocess) = (&self.base.clip, self.base.preprocess());
+            let logits = scorer.logits(clip, preprocess, &chosen, stop, progress)?;
+            // A class without a validation case cannot be calibrated; its probabilities stay as they are.
+            manifest.calibration = Calibrator::fit(&logits, &labels).ok();
+            scorer = scorer.calibrated(manifest.calibration.clone());
+            let validated: Vec<Vec<f64>> = logits.iter().map(|z| scorer.probability(z)).collect();
+            decisions(&mut manifest, &table, &validated, &labels);
+        }
+        let judged = match sides.test.is_empty() {
+            true => None,
+            false => Some(Judged {
+                rows: &sides.test,
+                after: self.probabilities(&scorer, &sides.test, stop, progress)?,
+                how: match self.cases.parts {
+                    Some(_) => "the table's test cases",
+                    None => "a fifth of the patients, who were left out",
+                },
+            }),
+        };
+        let details = self.judge(&table, judged, &mut report, stop, progress)?;
+        let made = Made {
+            manifest,
+            report,
+            details,
+            record,
+        };
+        let none = || refuse("failed", "the run left no towers");
+        let towers = scorer.towers().ok_or_else(none)?;
+        self.write(made, &sides, Learned::Tuned(plan, towers), None)
+    }
+
+    pub(super) fn pairs(
+        &self,
+        plan: &TunePlan,
+        stop: &Interrupt,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<TrainReport> {
+        if self.job.request.data.columns.report.is_none() {
+            return Err(refuse(
+                "bad_columns",
+                "--columns: contrastive training learns from reports; name their column with report=COLUMN",
+            ));
+        }
+        let rows = with_report(&self.cases);
+        let mut patients: Vec<u64> = rows.iter().map(|i| self.groups[*i]).collect();
+        patients.sort_unstable();
+        patients.dedup();
+        let strata = vec![Vec::new(); self.groups.len()];
+        let count = patients.len();
+        let sides = Sides::of(&self.cases, &self.groups, &rows, &strata, count, plan.seed)?;
+        let record = self.keep(&sides, plan.seed)?;
+        let tuned = tune_pairs(
+            self.base.model(),
+            &self.cases,
+            &self.cases.reports,
+            &sides.train,
+            &sides.validation,
+            plan,
+            self.job.run,
+            stop,
+            progress,
+        )?;
+        if tuned.ending == Ending::Stopped {
+            return Err(AssistantError::Stopped);
+        }
+        let mut report = self.report(plan.method);
+        report.steps = Some(tuned.steps);
+        if sides.test.len() >= 2 {
+            let (towers, groups) = (&tuned.towers, &self.groups);
+            let (base, cases) = (&self.base, &self.cases);
+            let judged = judge_pairs(base, towers, cases, &sides.test, groups, stop, progress)?;
+            report.gate = gate_pairs(&judged);
+            report.judged_on = "patients who were left out".into();
+            report.retrieval = Some(judged);
+        }
+        let made = Made {
+            manifest: self.manifest(plan.method, plan.seed),
+            report,
+            details: Details::default(),
+            record,
+        };
+        self.write(made, &sides, Learned::Tuned(plan, &tuned.towers), None)
+    }
+}
+
+fn strata(labels: &Labels) -> Vec<Vec<usize>> {
+    (0..labels.len()).map(|i| labels.strata(i)).collect()
+}
