@@ -29,6 +29,7 @@ async function choose(name: string) {
   await fireEvent.click(screen.getByTestId('training-read'))
   await screen.findAllByTestId('class-row')
   await fireEvent.click(screen.getByTestId('training-next'))
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId('new-run-dialog')))
   await fireEvent.input(await screen.findByTestId('run-name'), { target: { value: name } })
 }
 
@@ -54,6 +55,23 @@ test('cases are counted by class and by patient, and problems are said as they c
   const problem = await screen.findByTestId('training-problem')
   expect([problem.dataset.code, problem.textContent?.includes('Row 1')]).toEqual(['bad_image', true])
   expect(disabled('training-next')).toBe(true)
+})
+
+test('cases of the library are chosen by what it holds; an empty one says so', async () => {
+  const { app, backend } = await show({ libraryCases: 24 })
+  await fireEvent.click(screen.getByTestId('new-run'))
+  await fireEvent.click(await screen.findByTestId('cases-from-library'))
+  const modality = await screen.findByTestId<HTMLSelectElement>('cases-modality')
+  expect([...modality.options].map((option) => option.textContent?.trim())).toContain('DX (17)')
+  await fireEvent.change(modality, { target: { value: 'DX' } })
+  await fireEvent.click(screen.getByTestId('training-read'))
+  await screen.findAllByTestId('class-row')
+  expect(backend.calls.some((call) => call.startsWith('trainingLibrary modality=DX'))).toBe(true)
+  app.newRun.step = 'cases'
+  await backend.libraryDelete(Array.from({ length: 24 }, (_, i) => `case-${i}`))
+  app.library.status = null
+  expect((await screen.findByTestId('library-empty')).textContent).toContain('Import cases first')
+  expect(disabled('training-read')).toBe(true)
 })
 
 test('a run is estimated, started, paused and resumed while the image stays', async () => {

@@ -114,6 +114,20 @@ describe('a run that is put together', () => {
     expect(run.obstacle).toBeNull()
   })
 
+  test('takes cases of the library, all or those that meet conditions', async () => {
+    const { run, backend } = await prepared({ libraryCases: 24 })
+    run.source = 'library'
+    await run.read()
+    run.conditions = { source: '', modality: 'DX', split: 'train' }
+    await run.read()
+    expect(called(backend, 'trainingLibrary').map((call) => call.trim())).toEqual([
+      'trainingLibrary all',
+      'trainingLibrary modality=DX,split=train',
+    ])
+    expect(run.request.data).toMatchObject({ folder: '/archive', table: '/home/tables/3f1c.csv' })
+    expect([run.preview?.cases, run.folder, run.roleOf('finding')]).toEqual([96, '/films', 'label'])
+  })
+
   test('has one column for each role but labels, in the table’s order', async () => {
     const { run } = await prepared()
     run.setRole('view', 'patient')

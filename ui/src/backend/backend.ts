@@ -101,6 +101,13 @@ export interface Backend {
   trainingPresets(): Promise<TrainingPreset[]>
   /** A table's columns, and which is probably what. */
   trainingTable(path: string): Promise<TrainingTable>
+  /**
+   * Cases of the department's library, as a table that the other commands take.
+   *
+   * - `conditions`: `KEY=VALUE`, all of which are met; `all` for every case
+   * - `columns`: empty for a case's one label, `label=A+B` for labels as findings
+   */
+  trainingLibrary(conditions: string[], columns: string): Promise<TrainingData>
   /** What a table holds and what speaks against training on it; reads every image. */
   trainingPreview(
     jobId: string,

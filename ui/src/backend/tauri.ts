@@ -71,6 +71,7 @@ export const tauriBackend: Backend = {
 
   trainingPresets: () => call('training_presets'),
   trainingTable: (path) => call('training_table', { path }),
+  trainingLibrary: (conditions, columns) => call('training_library', { conditions, columns }),
   trainingPreview: (jobId, data, pack, onProgress) =>
     call('training_preview', { jobId, data, pack, onProgress: channel(onProgress) }),
   trainingEstimate: (jobId, request, onProgress) =>

@@ -18,6 +18,12 @@ import type { Training } from './training.svelte'
 /** Where the choice of a run stands: its cases, what they hold, how it is trained. */
 export type RunStep = 'cases' | 'check' | 'method'
 
+/** Where cases come from. */
+export type CaseSource = 'folder' | 'library'
+
+/** What cases of the library have to be, by the library's own words; an empty one takes all. */
+export type LibraryConditions = Partial<Record<'source' | 'modality' | 'split', string>>
+
 /** What a column may say. Labels may be several columns. */
 export type ColumnRoleName = 'image' | 'patient' | 'report' | 'label' | 'split'
 
@@ -41,8 +47,11 @@ export const asPreset = (): TrainingOptions => ({
 /** A run that is being put together. Outlives its dialog. */
 export class NewRun {
   step = $state<RunStep>('cases')
+  source = $state<CaseSource>('folder')
   folder = $state('')
   path = $state('')
+  /** Which cases of the library; what is not set takes all. */
+  conditions = $state<LibraryConditions>({})
   columns = $state<TrainingColumns>({ ...NO_COLUMNS })
   renamed = $state.raw<[string, string][]>([])
   table = $state.raw<TrainingTable | null>(null)
@@ -59,6 +68,8 @@ export class NewRun {
   /** The table is being read, or the run is being made. */
   busy = $state(false)
 
+  /** The folder and the table that were read. */
+  #read = { folder: '', table: '' }
   #job = $state<string | null>(null)
   /** Counts looks at the cases: only the latest counts. */
   #wish = 0
@@ -112,11 +123,11 @@ export class NewRun {
 
   /** What is asked for. */
   get request(): TrainingRequest {
-    const { folder, path, columns, renamed, name, preset, options, cores, notes } = this
+    const { columns, renamed, name, preset, options, cores, notes } = this
     return $state.snapshot({
       name,
       preset,
-      data: { folder, table: path, columns, renamed },
+      data: { ...this.#read, columns, renamed },
       pack: this.#packs.current?.name ?? null,
       options,
       cores,
@@ -148,9 +159,12 @@ export class NewRun {
   /** Reads the table's columns and looks at the cases. */
   async read(): Promise<void> {
     await this.#guard(async () => {
-      const table = await this.#backend.trainingTable(this.path)
-      this.table = table
-      this.columns = { ...table.guess }
+      const library = this.source === 'library' ? await this.#libraryCases() : null
+      this.#read = library
+        ? { folder: library.folder, table: library.table }
+        : { folder: this.folder, table: this.path }
+      this.table = await this.#backend.trainingTable(this.#read.table)
+      this.columns = { ...(library?.columns ?? this.table.guess) }
       this.renamed = []
       this.preview = null
       this.step = 'check'
@@ -248,6 +262,14 @@ export class NewRun {
       this.estimate = null
       await this.#training.began(run)
     })
+  }
+
+  async #libraryCases(): Promise<{ folder: string; table: string; columns: TrainingColumns }> {
+    const conditions = Object.entries(this.conditions)
+      .filter(([, value]) => value !== '')
+      .map(([key, value]) => `${key}=${value}`)
+    const found = await this.#backend.trainingLibrary(conditions.length > 0 ? conditions : ['all'], '')
+    return { folder: found.folder, table: found.table, columns: found.columns }
   }
 
   #changed(): void {

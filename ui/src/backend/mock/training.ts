@@ -74,6 +74,12 @@ export class MockTraining extends MockLibrary {
     return { columns: COLUMNS, rows: 96, guess }
   }
 
+  async trainingLibrary(conditions: string[], columns: string): Promise<TrainingData> {
+    this.note('trainingLibrary', conditions.join(','), columns)
+    const roles = { image: 'file', patient: 'patient', report: 'report', labels: ['finding'], split: null }
+    return { folder: '/archive', table: '/home/tables/3f1c.csv', columns: roles, renamed: [] }
+  }
+
   async trainingPreview(
     jobId: string,
     data: TrainingData,
