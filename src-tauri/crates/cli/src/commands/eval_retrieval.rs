@@ -11,6 +11,7 @@ use lucency_assistant::{Interrupt, Progress};
 use lucency_train::statistics::{Estimate, Retrieval};
 
 use super::assist::PackChoice;
+use super::table::beside;
 
 use crate::output::{CommandError, Output};
 
@@ -20,7 +21,7 @@ pub struct RetrievalOf {
     /// Folder that the table's image names start from
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Table with a row for each image, comma-separated, with column names in the first line
+    /// Table with a row for each image, comma-separated, with column names in the first line; a path, or a name in that folder
     #[arg(long, value_name = "FILE.csv")]
     table: PathBuf,
     /// Which columns hold the image's name, its report and, if there is one, the patient;
@@ -58,7 +59,11 @@ impl RetrievalOf {
 
     fn pairs(&self) -> Result<Vec<RetrievalPair>, CommandError> {
         let columns = parse_columns(&self.columns)?;
-        pairs(&Table::read(&self.table)?, &columns, &self.data)
+        pairs(
+            &Table::read(&beside(&self.data, &self.table))?,
+            &columns,
+            &self.data,
+        )
     }
 }
 

@@ -12,16 +12,9 @@ use lucency_train::vqa::seed_runs;
 use serde::Serialize;
 
 use super::assist::PackChoice;
+use super::table::beside;
 use super::train::{FormatChoice, LanguageChoice};
 use crate::output::{CommandError, Output};
-
-/// The question file: the path itself, or a name in the folder of the images.
-pub fn question_file(data: &Path, questions: &Path) -> PathBuf {
-    match questions.is_file() {
-        true => questions.to_path_buf(),
-        false => data.join(questions),
-    }
-}
 
 /// `lucency eval vqa --data DIR --questions FILE.json`
 #[derive(Args)]
@@ -131,7 +124,7 @@ impl Vqa {
     ) -> Result<VqaReport, CommandError> {
         let set = VqaSet {
             data: self.data.clone(),
-            questions: question_file(&self.data, &self.questions),
+            questions: beside(&self.data, &self.questions),
             format: self.format.into(),
             language: self.language.into(),
         };

@@ -15,7 +15,7 @@ pub struct DataArgs {
     /// Folder with the images; the table's image column holds paths below it
     #[arg(long, value_name = "DIR", required_unless_present = "library")]
     pub data: Option<PathBuf>,
-    /// Table with a header line
+    /// Table with a header line; a path, or a name in that folder
     #[arg(
         long,
         value_name = "FILE.csv",
@@ -53,10 +53,18 @@ impl DataArgs {
         };
         Ok(TrainingData {
             folder: anywhere(data),
-            table: anywhere(table),
+            table: anywhere(&beside(data, table)),
             columns: parse_columns(&self.columns)?,
             renamed,
         })
+    }
+}
+
+/// A table or a file of questions: the path itself, or a name in the folder of the images.
+pub fn beside(data: &Path, file: &Path) -> PathBuf {
+    match file.is_file() {
+        true => file.to_path_buf(),
+        false => data.join(file),
     }
 }
 

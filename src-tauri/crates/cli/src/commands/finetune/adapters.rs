@@ -81,7 +81,10 @@ impl Adapters {
                 let adapters = adapters(&options)?;
                 output.print(&List { adapters }, |list| {
                     let lines: Vec<String> = list.adapters.iter().map(line).collect();
-                    lines.join("\n")
+                    match lines.is_empty() {
+                        true => "no adapters yet".to_owned(),
+                        false => lines.join("\n"),
+                    }
                 })
             }
             Self::Show { name } => output.print(&adapter_report(&options, name)?, |report| {

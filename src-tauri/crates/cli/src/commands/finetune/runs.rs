@@ -62,7 +62,10 @@ impl Runs {
                 let runs = runs(&options)?;
                 output.print(&List { runs }, |list| {
                     let lines: Vec<String> = list.runs.iter().map(line).collect();
-                    lines.join("\n")
+                    match lines.is_empty() {
+                        true => "no runs yet".to_owned(),
+                        false => lines.join("\n"),
+                    }
                 })
             }
             Self::Show { name } => output.print(&run_detail(&options, name)?, detail),

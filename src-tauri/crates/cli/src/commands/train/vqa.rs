@@ -13,7 +13,7 @@ use lucency_train::vqa::{
 };
 use serde::Serialize;
 
-use super::super::eval_vqa::question_file;
+use super::super::table::beside;
 use super::vqa_choices::{
     FormatChoice, FusionChoice, LanguageChoice, MethodChoice, PresetChoice, RnnChoice, SplitChoice,
     VisualChoice,
@@ -273,7 +273,7 @@ impl VqaArgs {
         plan: &VqaPlan,
         encoder: Option<&ImageEncoder>,
     ) -> Result<VqaData, CommandError> {
-        let file = question_file(&self.data, &self.questions);
+        let file = beside(&self.data, &self.questions);
         let measure = lucency_assistant::AssistantError::from;
         let records = read(&file, self.format.into(), self.language.into()).map_err(measure)?;
         let index = ImageIndex::open(&self.data).map_err(measure)?;
