@@ -211,6 +211,15 @@ fn read_images(
     }
 }
 
+/// Where a table's image is: below the folder, or below `images` in it, as data sets are laid out and the library imports them.
+pub fn image_below(folder: &Path, name: &Path) -> PathBuf {
+    let nested = folder.join("images").join(name);
+    match !folder.join(name).is_file() && nested.is_file() {
+        true => nested,
+        false => folder.join(name),
+    }
+}
+
 fn read_one(folder: &Path, name: &str, preprocess: &Preprocess) -> Result<Read, String> {
     if name.is_empty() {
         return Err("no image is named".into());
@@ -220,7 +229,7 @@ fn read_one(folder: &Path, name: &str, preprocess: &Preprocess) -> Result<Read, 
     if !below.components().all(inside) {
         return Err("the image's path leaves the folder".into());
     }
-    let path = folder.join(below);
+    let path = image_below(folder, below);
     if !path.is_file() {
         return Err("its image is missing".into());
     }
@@ -229,4 +238,21 @@ fn read_one(folder: &Path, name: &str, preprocess: &Preprocess) -> Result<Read, 
         .resize_u8(&image)
         .map_err(|e| format!("its image cannot be prepared: {e}"))?;
     Ok((Fingerprint::of(&image), square))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_found_below_the_folder_and_below_images_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (data, name) = (folder.path(), Path::new("a.png"));
+        std::fs::create_dir(data.join("images")).expect("a folder");
+        assert_eq!(image_below(data, name), data.join("a.png"));
+        std::fs::write(data.join("images/a.png"), b"").expect("a file");
+        assert_eq!(image_below(data, name), data.join("images/a.png"));
+        std::fs::write(data.join("a.png"), b"").expect("a file");
+        assert_eq!(image_below(data, name), data.join("a.png"));
+    }
 }

@@ -7,7 +7,7 @@ use lucency_train::metrics::{argmax, ece_bins};
 use lucency_train::probe::Labels;
 use serde::{Deserialize, Serialize};
 
-use super::cases::Cases;
+use super::cases::{Cases, image_below};
 use crate::csv;
 use crate::dto::{ClassPlots, ConfusionTable, PlotPoint, WorstCase};
 use crate::error::Result;
@@ -193,7 +193,7 @@ fn worst(table: &LabelTable, after: &[Vec<f64>], paths: &[String]) -> Vec<WorstC
 
 /// Image files of some rows.
 pub fn paths(cases: &Cases, rows: &[usize]) -> Vec<String> {
-    let path = |i: &usize| Path::new(&cases.folder).join(&cases.images[*i]);
+    let path = |i: &usize| image_below(Path::new(&cases.folder), Path::new(&cases.images[*i]));
     rows.iter()
         .map(|i| path(i).to_string_lossy().into_owned())
         .collect()

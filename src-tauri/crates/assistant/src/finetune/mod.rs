@@ -28,6 +28,7 @@ pub use adapters::{
     activate, adapter_image, adapters, export_adapter, import_adapter, remove_adapter, rollback,
 };
 pub use base::Base;
+pub use cases::image_below;
 pub use courtesy::Courtesy;
 pub use estimate::estimate;
 pub use eval::{EvalReport, evaluate_adapter};

@@ -6,7 +6,7 @@ use clap::Args;
 use lucency_assistant::csv;
 use lucency_assistant::dto::TrainingColumns;
 use lucency_assistant::evaluate::{PairRanks, RetrievalPair, RetrievalReport, evaluate_retrieval};
-use lucency_assistant::finetune::{Table, parse_columns};
+use lucency_assistant::finetune::{Table, image_below, parse_columns};
 use lucency_assistant::{Interrupt, Progress};
 use lucency_train::statistics::{Estimate, Retrieval};
 
@@ -90,7 +90,7 @@ fn pairs(
             return Err(CommandError::new("bad_table", message));
         }
         Ok(RetrievalPair {
-            image: data.join(image),
+            image: image_below(data, Path::new(&image)),
             report,
             patient: match patient.is_empty() {
                 true => format!("\u{0}row {i}"),
