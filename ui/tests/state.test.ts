@@ -359,3 +359,27 @@ describe('settings', () => {
     expect(sizes.map(([width, height]) => automaticScale(width, height))).toEqual([1, 1, 1.5, 2])
   })
 })
+
+describe('opening again what is open', () => {
+  test('keeps how a series is looked at, and fetches its frames anew', async () => {
+    const { app, backend } = await opened()
+    app.pane.toggleInvert()
+    const before = app.pane.frame
+    expect(before).not.toBeNull()
+    backend.calls.length = 0
+    await app.openDemo()
+    await settle()
+    expect(app.pane.look.invert).toBe(true)
+    expect(app.pane.frame?.key).toBe(before?.key)
+    expect(app.pane.frame).not.toBe(before)
+  })
+
+  test('takes a key while the frame is still on its way', async () => {
+    const { app } = await opened()
+    const opening = app.openDemo()
+    await opening
+    app.pane.frame = null // as it is until the frame has come
+    void actionById('invert').run(app)
+    expect(app.pane.look.invert).toBe(true)
+  })
+})

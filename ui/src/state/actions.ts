@@ -21,8 +21,6 @@ export interface Action {
 /** CSS pixels that a stroke of an arrow key moves. */
 const STEP = 32
 
-const hasImage = (app: App): boolean => app.active.frame !== null
-
 function withView(app: App, change: (view: View, zoom: number) => View): void {
   const { frame, look } = app.active
   if (!frame) return
@@ -171,7 +169,7 @@ export const ACTIONS: Action[] = [
     label: 'Invert',
     group: 'Grey levels',
     keys: ['i'],
-    run: (app) => hasImage(app) && app.active.toggleInvert(),
+    run: (app) => app.active.toggleInvert(),
   },
   {
     id: 'narrower',

@@ -156,9 +156,16 @@ export class App {
   async #opened(title: string, work: (jobId: string, onProgress: OnProgress) => Promise<OpenReportDto>): Promise<void> {
     const outcome = await this.jobs.run(title, work)
     if (outcome.kind !== 'done') return
-    this.#forget(this.studies.take(outcome.value))
+    this.#renew(this.studies.take(outcome.value))
     const series = outcome.value.studies.find((study) => study.series.length > 0)?.series[0]
     if (series) this.pane.select(series.id)
+  }
+
+  /** Fetches anew what the viewports hold of series that were opened again. */
+  #renew(seriesIds: string[]): void {
+    this.pane.renew(seriesIds)
+    this.comparison.pane.renew(seriesIds)
+    if (!this.comparison.open) this.comparison.close()
   }
 
   /** Forgets what the viewports hold of series; without a current study there is nothing to compare with. */

@@ -99,6 +99,15 @@ export class Pane {
     if (this.seriesId !== null && seriesIds.includes(this.seriesId)) this.clear()
   }
 
+  /** Forgets the frames of series that were opened again; how they are looked at stays. */
+  renew(seriesIds: string[]): void {
+    for (const series of seriesIds) this.#cache.drop(series)
+    if (this.seriesId === null || !seriesIds.includes(this.seriesId)) return
+    const { seriesId } = this
+    this.clear()
+    if (this.#studies.of(seriesId)) this.select(seriesId)
+  }
+
   /** Shows nothing. */
   clear(): void {
     this.frame = null
@@ -109,9 +118,11 @@ export class Pane {
 
   /** Shows a series. */
   select(seriesId: string): void {
-    this.#looks[seriesId] ??= freshLook()
+    const look = (this.#looks[seriesId] ??= freshLook())
     this.seriesId = seriesId
     this.playing = false
+    // Opened again, a series may have fewer frames than before.
+    if (this.series) look.index = clampIndex(look.index, this.series.frames)
     void this.#load()
   }
 
