@@ -33,26 +33,29 @@ impl Occurrences {
     /// - `rows`: one more than the highest row of a text
     /// - returns nothing if the lists are not as they should be
     pub fn of(words: &[Vec<Doclist>], rows: usize) -> Option<Self> {
-        let counted: Option<Vec<Vec<u16>>> =
-            words.par_iter().map(|lists| counts(lists, rows)).collect();
-        let mut counted = counted?;
-        let counts = match counted.len() {
-            1 => counted.pop()?,
-            _ => together(words, &counted, rows)?,
+        let counts = match words {
+            [lists] => by_row(lists, rows, Doclist::occurrences)?,
+            _ => together(words, rows)?,
         };
         let texts = counts.iter().filter(|count| **count > 0).count();
         Some(Self { counts, texts })
     }
 }
 
-/// How often a word occurs in each text.
-fn counts(lists: &[Doclist], rows: usize) -> Option<Vec<u16>> {
-    let mut counts = vec![0u16; rows];
+/// A number for each text that some lists have, 0 for the others.
+///
+/// - `number`: what is known of a text by its entry
+fn by_row(
+    lists: &[Doclist],
+    rows: usize,
+    number: impl Fn(&Doclist, Entry) -> Option<u32>,
+) -> Option<Vec<u16>> {
+    let mut numbers = vec![0u16; rows];
     for list in lists {
         let mut sound = true;
         list.each(
-            |entry| match (counts.get_mut(entry.row as usize), list.occurrences(entry)) {
-                (Some(count), Some(found)) => *count = found.min(u32::from(u16::MAX)) as u16,
+            |entry| match (numbers.get_mut(entry.row as usize), number(list, entry)) {
+                (Some(place), Some(number)) => *place = number.min(u32::from(u16::MAX)) as u16,
                 _ => sound = false,
             },
         )?;
@@ -60,17 +63,19 @@ fn counts(lists: &[Doclist], rows: usize) -> Option<Vec<u16>> {
             return None;
         }
     }
-    Some(counts)
+    Some(numbers)
 }
 
 /// How often words stand one after the other in each text.
-///
-/// - `counts`: how often each word occurs in each text
-fn together(words: &[Vec<Doclist>], counts: &[Vec<u16>], rows: usize) -> Option<Vec<u16>> {
-    let texts: Vec<u32> = (0..rows)
-        .filter(|&row| counts.iter().all(|counts| counts[row] > 0))
-        .map(|row| row as u32)
-        .collect();
+fn together(words: &[Vec<Doclist>], rows: usize) -> Option<Vec<u16>> {
+    // An entry without positions takes an older one back.
+    let there = |_: &Doclist, entry: Entry| Some(u32::from(entry.end > entry.at));
+    let there: Vec<Vec<u16>> = words
+        .par_iter()
+        .map(|lists| by_row(lists, rows, there))
+        .collect::<Option<_>>()?;
+    let there: Vec<&[u16]> = there.iter().map(Vec::as_slice).collect();
+    let texts = matching(&there, &[], rows);
     let places: Vec<Vec<(u32, Entry)>> = words
         .par_iter()
         .map(|lists| places(lists, &texts, rows))
@@ -144,28 +149,38 @@ fn sequences<'a>(
     Some(starts.len().min(usize::from(u16::MAX)) as u16)
 }
 
-/// Which of some rows have all of some phrases and none of others.
-fn matching(wanted: &[Occurrences], unwanted: &[Occurrences], rows: Range<usize>) -> Vec<u32> {
-    // In whole passes and without branches: half of the texts have a common word, and no processor foresees which.
-    let mut matches = vec![true; rows.len()];
-    for of in wanted {
-        for (matches, count) in matches.iter_mut().zip(&of.counts[rows.clone()]) {
-            *matches &= *count > 0;
+/// The rows of the texts that have all of some phrases and none of others, ascending.
+///
+/// - `wanted`, `unwanted`: not 0 for each text that has the phrase
+/// - `rows`: one more than the highest row
+fn matching(wanted: &[&[u16]], unwanted: &[&[u16]], rows: usize) -> Vec<u32> {
+    let of_piece = |piece: Range<usize>| {
+        // In whole passes and without branches: half of the texts have a common word, and no processor foresees which.
+        let mut matches = vec![true; piece.len()];
+        for counts in wanted {
+            for (matches, count) in matches.iter_mut().zip(&counts[piece.clone()]) {
+                *matches &= *count > 0;
+            }
         }
-    }
-    for of in unwanted {
-        for (matches, count) in matches.iter_mut().zip(&of.counts[rows.clone()]) {
-            *matches &= *count == 0;
+        for counts in unwanted {
+            for (matches, count) in matches.iter_mut().zip(&counts[piece.clone()]) {
+                *matches &= *count == 0;
+            }
         }
-    }
-    let mut found = vec![0u32; rows.len()];
-    let mut next = 0;
-    for (row, matches) in rows.zip(matches) {
-        found[next] = row as u32;
-        next += usize::from(matches);
-    }
-    found.truncate(next);
-    found
+        let mut found = vec![0u32; piece.len()];
+        let mut next = 0;
+        for (row, matches) in piece.zip(matches) {
+            found[next] = row as u32;
+            next += usize::from(matches);
+        }
+        found.truncate(next);
+        found
+    };
+    let pieces = (0..rows.div_ceil(PIECE)).into_par_iter();
+    pieces
+        .map(|piece| piece * PIECE..rows.min((piece + 1) * PIECE))
+        .flat_map_iter(of_piece)
+        .collect()
 }
 
 /// A text and how well it fits.
@@ -222,13 +237,9 @@ impl Ranking {
         lengths: impl FnOnce(&[u32]) -> Result<Vec<u32>, E>,
     ) -> Result<Self, E> {
         let rows = wanted.first().map_or(0, |of| of.counts.len());
-        let texts: Vec<u32> = (0..rows.div_ceil(PIECE))
-            .into_par_iter()
-            .flat_map_iter(|piece| {
-                let piece = piece * PIECE..rows.min((piece + 1) * PIECE);
-                matching(&wanted, unwanted, piece)
-            })
-            .collect();
+        let [with, without] = [&wanted[..], unwanted]
+            .map(|phrases| phrases.iter().map(|of| &of.counts[..]).collect::<Vec<_>>());
+        let texts = matching(&with, &without, rows);
         let idf = |of: &Occurrences| {
             let (all, with) = (all as f64, of.texts as f64);
             let idf = ((all - with + 0.5) / (with + 0.5)).ln();
