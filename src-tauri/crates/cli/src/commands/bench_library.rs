@@ -321,14 +321,15 @@ fn recall(exact: &[Vec<Neighbour>], found: &[Vec<Neighbour>]) -> f64 {
 }
 
 /// Processor time of this process so far, in seconds, where the system says it (Linux: proc(5), hundredths).
-fn cpu_s() -> Option<f64> {
+pub(super) fn cpu_s() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let fields = stat.rsplit_once(')')?.1;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
     Some((times.next()?.ok()? + times.next()?.ok()?) / 100.0)
 }
 
-fn since(begun: Option<f64>) -> Option<f64> {
+/// Processor seconds since then.
+pub(super) fn since(begun: Option<f64>) -> Option<f64> {
     Some(cpu_s()? - begun?)
 }
 
