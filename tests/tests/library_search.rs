@@ -335,7 +335,7 @@ fn an_adapter_with_embeddings_of_its_own_is_never_answered_from_the_packs() {
 
     // Three steps teach too little to pass the gate of `adapters activate`: its record is written here.
     let in_use = place.home.path().join("adapters/active.json");
-    let hash = text(&place.json(&["packs", "list"])["packs"][0], "hash");
+    let hash = text(&place.json(&["packs", "list"])[0], "hash");
     let record = serde_json::json!({ "packs": { hash: ["pairs"] } });
     fs::write(&in_use, record.to_string()).expect("a record");
     let unembedded = place.json(&search);
