@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement, Transaction};
 
 use super::connection::Sql;
-use super::postings::Numbers;
+use super::varint::Numbers;
 
 /// Texts of a block.
 const BLOCK: usize = 4096;

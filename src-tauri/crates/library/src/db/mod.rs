@@ -25,6 +25,7 @@ mod maintain;
 mod postings;
 mod read;
 mod schema;
+mod varint;
 mod words;
 mod write;
 
@@ -86,7 +87,7 @@ impl SqliteStore {
         };
         if let Some(backup) = migrated {
             let name = backup.file_name().unwrap_or_default().to_string_lossy();
-            store.write(|transaction| blocks::keep(transaction))?;
+            store.write(blocks::keep)?;
             store.note("migrate", &serde_json::json!({ "backup": name }))?;
         }
         Ok(store)

@@ -192,20 +192,30 @@ fn of_ranking(
 
 /// Which cases the last filter let through, at a generation of the library.
 #[derive(Debug, Default)]
-pub(super) struct LastFilter(Mutex<Option<(u64, Filter, Arc<Vec<bool>>)>>);
+pub(super) struct LastFilter(Mutex<Option<Filtered>>);
+
+#[derive(Debug)]
+struct Filtered {
+    generation: u64,
+    filter: Filter,
+    /// By the rows of the cases.
+    cases: Arc<Vec<bool>>,
+}
 
 impl LastFilter {
     fn get(&self, generation: u64, filter: &Filter) -> Option<Arc<Vec<bool>>> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |(of, known, _): &&(u64, Filter, _)| *of == generation && known == filter;
-        last.as_ref()
-            .filter(same)
-            .map(|(_, _, cases)| cases.clone())
+        let same = |of: &&Filtered| of.generation == generation && of.filter == *filter;
+        last.as_ref().filter(same).map(|of| of.cases.clone())
     }
 
     fn set(&self, generation: u64, filter: &Filter, cases: Arc<Vec<bool>>) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some((generation, filter.clone(), cases));
+        *last = Some(Filtered {
+            generation,
+            filter: filter.clone(),
+            cases,
+        });
     }
 }
 

@@ -7,6 +7,7 @@
 //! (`partition`), and a search may read only the lists nearest to the query. `file` keeps an index on
 //! disk, one file for each pack and generation.
 
+mod body;
 mod calibrate;
 mod file;
 mod finder;
