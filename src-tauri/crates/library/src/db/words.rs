@@ -250,7 +250,8 @@ impl Allowed {
     }
 
     fn has(&self, text: u32) -> bool {
-        self.cases[self.case_of[text as usize] as usize]
+        let case = self.case_of.get(text as usize);
+        case.is_some_and(|case| self.cases.get(*case as usize).copied().unwrap_or(false))
     }
 }
 
