@@ -35,6 +35,7 @@ const OPEN_FILES: &str = "open-files";
 
 /// Opens the window and returns when it is closed.
 pub fn run() -> ExitCode {
+    lucency_assistant::keep_freed_memory();
     let folder = std::env::current_dir().unwrap_or_default();
     let arguments = match arguments::parse(std::env::args_os().skip(1), &folder) {
         Request::Window(arguments) => arguments,
