@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{D, Shape, Tensor};
 
 use super::fused::{Fused1, Fused2, with_floats};
-use super::simd::{Finish, Into, Matrix, Panels, Threads, product};
+use super::simd::{Finish, Panels};
 use super::{elementwise, fused};
 use crate::{Activation, NnError, Result};
 
@@ -113,7 +113,10 @@ impl Packed {
                 (panels.product(x, rows, &finish), shape.clone())
             },
             backward: move |x: &Tensor, _: &Tensor, dy: &Tensor| {
-                let dx = with_floats(dy, |dy| input_gradient(&slopes, dy))?;
+                let flipped = slopes.transposed();
+                let dx = with_floats(dy, |dy| {
+                    flipped.product(dy, dy.len() / slopes.outputs, &Finish::default())
+                })?;
                 Tensor::from_vec(dx, x.shape(), x.device())
             },
         };
@@ -155,27 +158,4 @@ impl Packed {
 
 fn floats(tensor: Option<&Tensor>) -> Result<Option<Vec<f32>>> {
     Ok(tensor.map(Tensor::to_vec1::<f32>).transpose()?)
-}
-
-/// `dy W`, panel by panel.
-fn input_gradient(panels: &Panels, dy: &[f32]) -> Vec<f32> {
-    let (inputs, outputs) = (panels.inputs, panels.outputs);
-    let rows = dy.len() / outputs;
-    let mut dx = vec![0.0; rows * inputs];
-    for (p, part) in panels.parts().enumerate() {
-        let sizes = (rows, part.len(), inputs);
-        let dy = Matrix::rows(&dy[part.start..], outputs);
-        let into = if p == 0 { Into::Replace } else { Into::Add };
-        product(
-            sizes,
-            dy,
-            panels.panel(p),
-            &mut dx,
-            inputs,
-            1.0,
-            into,
-            Threads::All,
-        );
-    }
-    dx
 }

@@ -151,7 +151,7 @@ impl BenchModels {
                 Ok(Box::new(move || Ok(tower.encode(&x, Mode::Eval)?)))
             }
             "train" | "trainlora" => {
-                let weights = self.clip_weights(true)?;
+                let weights = self.clip_weights(case == "train")?;
                 let x = inputs.images(batch).map_err(failed)?;
                 training(&weights, &vit, x, case == "trainlora").map_err(failed)
             }
