@@ -80,6 +80,13 @@ pub(crate) fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
     composed::avg_pool2d(x, size)
 }
 
+pub(crate) fn avg_pool2d_last(x: &Tensor, size: usize) -> Result<Tensor> {
+    if fused::fusible(&[x]) {
+        return pool::avg_pool2d_last(x, size);
+    }
+    composed::avg_pool2d_last(x, size)
+}
+
 /// Convolution, bias, and what follows.
 pub(crate) fn conv2d(
     x: &Tensor,

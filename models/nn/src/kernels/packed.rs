@@ -108,6 +108,7 @@ impl Packed {
                     bias: bias.as_deref(),
                     activation: activation.map(elementwise::value),
                     add: None,
+                    relu: false,
                 };
                 let rows = x.len() / panels.inputs;
                 (panels.product(x, rows, &finish), shape.clone())
@@ -144,6 +145,7 @@ impl Packed {
                     bias: bias.as_deref(),
                     activation: activation.map(elementwise::value),
                     add: Some(add),
+                    relu: false,
                 };
                 let rows = x.len() / panels.inputs;
                 (panels.product(x, rows, &finish), shape.clone())

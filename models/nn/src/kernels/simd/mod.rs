@@ -9,6 +9,7 @@
 use std::sync::OnceLock;
 
 mod dots;
+mod gathered;
 mod memory;
 mod panel_product;
 mod panels;
@@ -16,6 +17,7 @@ mod tiles;
 mod vector;
 
 pub(crate) use dots::{Rows, dots, dots_tile};
+pub(crate) use gathered::Gathered;
 pub use memory::keep_freed_memory;
 pub(crate) use panel_product::{Finish, Value};
 pub(crate) use panels::Panels;

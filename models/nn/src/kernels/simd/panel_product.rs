@@ -19,11 +19,42 @@ const BLOCK: usize = 128 * 1024;
 /// Multiplications below which one thread is quicker than two.
 const SMALL: usize = 128 * 1024;
 
-/// Inputs that are taken at once when `rows` rows are multiplied.
-fn depth(rows: usize, inputs: usize) -> usize {
-    match rows * inputs <= BLOCK {
-        true => inputs.max(1),
-        false => inputs.div_ceil(inputs.div_ceil(DEPTH).max(1)).max(1),
+/// Where the tiles of a product find the rows of `x`.
+pub(super) trait Source: Sync {
+    /// Floats that a row adds to what a task goes through.
+    fn floats(&self) -> usize;
+    /// Whether all inputs are taken at once however many rows there are.
+    fn whole(&self) -> bool;
+    /// The sums of `M` rows, from `row` on, with the columns of a panel.
+    unsafe fn sums<V: Vector, const M: usize, const N: usize>(
+        &self,
+        row: usize,
+        strip: &Strip,
+    ) -> [[V; N]; M];
+}
+
+/// Some of a panel's inputs.
+pub(super) struct Strip {
+    /// Which inputs.
+    pub inputs: Range<usize>,
+    /// The panel at the first of them.
+    pub panel: *const f32,
+    /// Floats from one input to the next.
+    pub step: usize,
+    /// Floats from an input to what will be read next; may wrap around.
+    pub ahead: usize,
+}
+
+impl Strip {
+    /// The panel at an input, and a request for what comes later.
+    #[inline(always)]
+    pub(super) unsafe fn load<V: Vector, const N: usize>(&self, panel: *const f32) -> [V; N] {
+        let mut w = [unsafe { V::zero() }; N];
+        for j in 0..N {
+            w[j] = unsafe { V::load(panel.wrapping_add(j * V::LANES)) };
+        }
+        V::prefetch(panel.wrapping_add(self.ahead));
+        w
     }
 }
 
@@ -34,16 +65,33 @@ impl Panels {
     pub(crate) fn product(&self, x: &[f32], rows: usize, finish: &Finish<'_>) -> Vec<f32> {
         assert_eq!(x.len(), rows * self.inputs, "x has other rows than it says");
         finish.check(rows, self.outputs);
+        let block = interleave(x, self.inputs);
+        let source = Interleaved {
+            block: &block,
+            inputs: self.inputs,
+            rows,
+        };
+        self.product_of(&source, rows, finish)
+    }
+
+    /// `finish(x Wᵀ)` for rows that are found in some way.
+    pub(super) fn product_of<S: Source>(
+        &self,
+        source: &S,
+        rows: usize,
+        finish: &Finish<'_>,
+    ) -> Vec<f32> {
+        finish.check(rows, self.outputs);
         let mut out: Vec<f32> = Vec::with_capacity(rows * self.outputs);
         if rows * self.outputs > 0 {
-            let x = interleave(x, self.inputs);
+            let (depth, tasks) = self.divide(source, rows);
             let job = Job {
                 panels: self,
-                x: &x,
+                source,
+                depth,
                 data: self.floats().as_ptr(),
                 out: out.as_mut_ptr(),
             };
-            let tasks = self.tasks(rows);
             match rows * self.outputs * self.inputs < SMALL {
                 true => tasks.iter().for_each(|task| job.run(task, finish)),
                 false => tasks.par_iter().for_each(|task| job.run(task, finish)),
@@ -54,12 +102,20 @@ impl Panels {
         out
     }
 
-    /// Divides a product: rows so that they stay in a cache, panels so that every thread has several tasks.
-    fn tasks(&self, rows: usize) -> Vec<Task> {
+    /// Divides a product: inputs that are taken at once, and tasks; rows so that they stay in a cache, panels so that every
+    /// thread has several tasks.
+    fn divide<S: Source>(&self, source: &S, rows: usize) -> (usize, Vec<Task>) {
         let (_, tile) = tile();
+        let (inputs, floats) = (self.inputs.max(1), source.floats().max(1));
+        let (depth, most) = match source.whole() || rows * floats <= BLOCK {
+            true => (inputs, BLOCK / floats),
+            false => {
+                let depth = inputs.div_ceil(inputs.div_ceil(DEPTH));
+                (depth, BLOCK / depth)
+            }
+        };
+        let most = (most / tile * tile).max(tile);
         let panels = self.outputs.div_ceil(self.width);
-        let most = BLOCK / depth(rows, self.inputs) / tile * tile;
-        let most = most.max(tile);
         let blocks = rows.div_ceil(most);
         let block = rows.div_ceil(blocks).next_multiple_of(tile);
         let wanted = (4 * rayon::current_num_threads()).div_ceil(blocks);
@@ -73,7 +129,48 @@ impl Panels {
                 });
             }
         }
-        tasks
+        (depth, tasks)
+    }
+}
+
+/// Rows as [`interleave`] puts them.
+struct Interleaved<'a> {
+    block: &'a [f32],
+    inputs: usize,
+    rows: usize,
+}
+
+impl Source for Interleaved<'_> {
+    fn floats(&self) -> usize {
+        self.inputs
+    }
+
+    fn whole(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    unsafe fn sums<V: Vector, const M: usize, const N: usize>(
+        &self,
+        row: usize,
+        strip: &Strip,
+    ) -> [[V; N]; M] {
+        debug_assert!(row + M <= self.rows);
+        let mut sums = [[unsafe { V::zero() }; N]; M];
+        let x = &self.block[row * self.inputs + strip.inputs.start * M..];
+        let x = &x[..strip.inputs.len() * M];
+        let mut panel = strip.panel;
+        for x in x.as_chunks::<M>().0 {
+            let w = unsafe { strip.load::<V, N>(panel) };
+            for i in 0..M {
+                let x = unsafe { V::splat(x[i]) };
+                for j in 0..N {
+                    sums[i][j] = unsafe { sums[i][j].add_product(x, w[j]) };
+                }
+            }
+            panel = panel.wrapping_add(strip.step);
+        }
+        sums
     }
 }
 
@@ -142,7 +239,7 @@ fn fours<const WIDTH: usize>(rows: &[f32], inputs: usize, block: &mut [f32]) {
 /// Writes a function of the first slice into the second.
 pub(crate) type Value = fn(&[f32], &mut [f32]);
 
-/// What is done to a product before it is written: bias, then the activation, then another tensor added.
+/// What is done to a product before it is written: bias, then the activation, then another tensor added, then `max(·, 0)`.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Finish<'a> {
     /// `[outputs]`
@@ -150,6 +247,7 @@ pub(crate) struct Finish<'a> {
     pub activation: Option<Value>,
     /// `[rows, outputs]`
     pub add: Option<&'a [f32]>,
+    pub relu: bool,
 }
 
 impl Finish<'_> {
@@ -177,6 +275,11 @@ impl Finish<'_> {
                 *y += add;
             }
         }
+        if self.relu {
+            for y in y {
+                *y = y.max(0.0);
+            }
+        }
     }
 }
 
@@ -187,18 +290,19 @@ struct Task {
 }
 
 /// A product with its pointers.
-struct Job<'a> {
+struct Job<'a, S> {
     panels: &'a Panels,
-    /// As [`interleave`] makes it.
-    x: &'a [f32],
+    source: &'a S,
+    /// Inputs that are taken at once.
+    depth: usize,
     data: *const f32,
     out: *mut f32,
 }
 
 // SAFETY: `data` is only read, and tasks write disjoint parts of `out`.
-unsafe impl Sync for Job<'_> {}
+unsafe impl<S: Sync> Sync for Job<'_, S> {}
 
-impl Job<'_> {
+impl<S: Source> Job<'_, S> {
     /// Computes one task's part of the product.
     fn run(&self, task: &Task, finish: &Finish<'_>) {
         // SAFETY: `isa` found the features. Each task has rows and panels of its own, so that no two write the same place;
@@ -230,10 +334,9 @@ impl Job<'_> {
     #[inline(always)]
     unsafe fn run_with<V: Vector, const N: usize>(&self, task: &Task, finish: &Finish<'_>) {
         let inputs = self.panels.inputs;
-        let depth = depth(task.rows.len(), inputs);
         let mut begin = 0;
         loop {
-            let end = (begin + depth).min(inputs);
+            let end = (begin + self.depth).min(inputs);
             for p in task.panels.clone() {
                 // What follows the last panel is the next task's, which the same thread mostly takes.
                 let next = match p + 1 < task.panels.end || end == inputs {
@@ -254,76 +357,41 @@ impl Job<'_> {
     unsafe fn column<V: Vector, const N: usize>(
         &self,
         p: usize,
-        range: Range<usize>,
+        inputs: Range<usize>,
         next: (usize, usize),
         rows: &Range<usize>,
         finish: &Finish<'_>,
     ) {
         let (_, most) = tile();
-        let Panels { inputs, width, .. } = *self.panels;
-        let at = |(p, input): (usize, usize)| (p * inputs + input) * width;
-        let panel = at((p, range.start));
+        let &Panels { width, outputs, .. } = self.panels;
+        let at = |(p, input): (usize, usize)| (p * self.panels.inputs + input) * width;
+        let panel = at((p, inputs.start));
         let next = at(next);
-        for (before, rows) in tiles(rows, most) {
-            let x = rows.start * inputs + range.start * rows.len();
-            // Each tile asks for a third of what comes next.
-            let third = before / most % N * 16;
-            let part = Part {
-                x: self.x[x..].as_ptr(),
-                panel: self.data.wrapping_add(panel),
-                ahead: next.wrapping_sub(panel).wrapping_add(third),
-                depth: range.len(),
-                add: range.start > 0,
-                ..self.part(p, &rows)
-            };
-            unsafe { self.tile::<V, N>(p, rows, range.end == inputs, &part, finish) };
-        }
-    }
-
-    /// Where a tile's result is.
-    #[inline(always)]
-    fn part(&self, p: usize, rows: &Range<usize>) -> Part {
-        let &Panels { outputs, width, .. } = self.panels;
+        let last = inputs.end == self.panels.inputs;
         let column = p * width;
-        Part {
-            x: self.x.as_ptr(),
-            panel: self.data,
-            ahead: 0,
-            depth: 0,
-            out: self.out.wrapping_add(rows.start * outputs + column),
+        let mut tile = Tile {
+            strip: Strip {
+                panel: self.data.wrapping_add(panel),
+                step: width,
+                ahead: 0,
+                inputs,
+            },
+            out: self.out,
             out_row: outputs,
             columns: width.min(outputs - column),
-            add: false,
-        }
-    }
-
-    /// Some rows with one panel, over some of the inputs; after the `last` of them the result is finished.
-    #[inline(always)]
-    unsafe fn tile<V: Vector, const N: usize>(
-        &self,
-        p: usize,
-        rows: Range<usize>,
-        last: bool,
-        part: &Part,
-        finish: &Finish<'_>,
-    ) {
-        let &Panels { outputs, width, .. } = self.panels;
-        let column = p * width;
-        unsafe {
-            match rows.len() {
-                8 => part.tile::<V, 8, N>(),
-                7 => part.tile::<V, 7, N>(),
-                6 => part.tile::<V, 6, N>(),
-                5 => part.tile::<V, 5, N>(),
-                4 => part.tile::<V, 4, N>(),
-                3 => part.tile::<V, 3, N>(),
-                2 => part.tile::<V, 2, N>(),
-                _ => part.tile::<V, 1, N>(),
-            }
+        };
+        for (before, rows) in tiles(rows, most) {
+            // Each tile asks for a third of what comes next.
+            let third = before / most % N * 16;
+            tile.strip.ahead = next.wrapping_sub(panel).wrapping_add(third);
+            tile.out = self.out.wrapping_add(rows.start * outputs + column);
+            unsafe { tile.of_columns::<V, N, S>(self.source, &rows) };
             if last {
                 for row in rows {
                     let start = row * outputs + column;
-                    let y = std::slice::from_raw_parts_mut(self.out.add(start), part.columns);
+                    let y = unsafe {
+                        std::slice::from_raw_parts_mut(self.out.add(start), tile.columns)
+                    };
                     finish.apply(y, start, column);
                 }
             }
@@ -340,63 +408,81 @@ fn tiles(rows: &Range<usize>, most: usize) -> impl Iterator<Item = (usize, Range
         .map(move |row| (row - start, row..(row + most).min(end)))
 }
 
-/// One tile.
-struct Part {
-    /// `[depth, rows]`
-    x: *const f32,
-    /// `[depth, width]`
-    panel: *const f32,
-    /// Floats from a row of the panel to what will be read next; may wrap around.
-    ahead: usize,
-    depth: usize,
+/// A tile of the result.
+struct Tile {
+    strip: Strip,
     out: *mut f32,
     out_row: usize,
     columns: usize,
-    /// Whether the tile adds to what inputs before gave.
-    add: bool,
 }
 
-impl Part {
+impl Tile {
+    /// With as many registers as the columns need.
     #[inline(always)]
-    unsafe fn tile<V: Vector, const M: usize, const N: usize>(&self) {
+    unsafe fn of_columns<V: Vector, const N: usize, S: Source>(
+        &self,
+        source: &S,
+        rows: &Range<usize>,
+    ) {
         unsafe {
-            let mut masks = [V::mask(0); N];
-            for j in 0..N {
-                masks[j] = V::mask(self.columns.saturating_sub(j * V::LANES));
+            match self.columns.div_ceil(V::LANES) {
+                1 => self.of_rows::<V, 1, S>(source, rows),
+                2 => self.of_rows::<V, 2, S>(source, rows),
+                _ => self.of_rows::<V, N, S>(source, rows),
             }
-            let mut acc = [[V::zero(); N]; M];
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn of_rows<V: Vector, const N: usize, S: Source>(
+        &self,
+        source: &S,
+        rows: &Range<usize>,
+    ) {
+        let row = rows.start;
+        unsafe {
+            match rows.len() {
+                8 => self.write::<V, 8, N, S>(source, row),
+                7 => self.write::<V, 7, N, S>(source, row),
+                6 => self.write::<V, 6, N, S>(source, row),
+                5 => self.write::<V, 5, N, S>(source, row),
+                4 => self.write::<V, 4, N, S>(source, row),
+                3 => self.write::<V, 3, N, S>(source, row),
+                2 => self.write::<V, 2, N, S>(source, row),
+                _ => self.write::<V, 1, N, S>(source, row),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn place<V: Vector>(&self, i: usize, j: usize) -> *mut f32 {
+        self.out.wrapping_add(i * self.out_row + j * V::LANES)
+    }
+
+    /// Writes the sums, or adds them to what inputs before gave.
+    #[inline(always)]
+    unsafe fn write<V: Vector, const M: usize, const N: usize, S: Source>(
+        &self,
+        source: &S,
+        row: usize,
+    ) {
+        unsafe {
             // The result's place is on its way while the sums are made.
             for i in 0..M {
                 for j in 0..N {
-                    V::fetch(self.out.wrapping_add(i * self.out_row + j * V::LANES));
+                    V::fetch(self.place::<V>(i, j));
                 }
             }
-            let (mut panel, mut x) = (self.panel, self.x);
-            let end = panel.wrapping_add(self.depth * N * V::LANES);
-            let ahead = self.ahead;
-            while panel != end {
-                let mut w = [V::zero(); N];
-                for j in 0..N {
-                    w[j] = V::load(panel.wrapping_add(j * V::LANES));
-                }
-                V::prefetch(panel.wrapping_add(ahead));
+            let sums = source.sums::<V, M, N>(row, &self.strip);
+            for j in 0..N {
+                let mask = V::mask(self.columns.saturating_sub(j * V::LANES));
                 for i in 0..M {
-                    let x = V::splat(*x.add(i));
-                    for j in 0..N {
-                        acc[i][j] = acc[i][j].add_product(x, w[j]);
-                    }
-                }
-                panel = panel.wrapping_add(N * V::LANES);
-                x = x.wrapping_add(M);
-            }
-            for i in 0..M {
-                for j in 0..N {
-                    let out = self.out.wrapping_add(i * self.out_row + j * V::LANES);
-                    let sum = match self.add {
-                        true => acc[i][j].add_product(V::splat(1.0), V::load_masked(out, masks[j])),
-                        false => acc[i][j],
+                    let out = self.place::<V>(i, j);
+                    let sum = match self.strip.inputs.start > 0 {
+                        true => sums[i][j].add_product(V::splat(1.0), V::load_masked(out, mask)),
+                        false => sums[i][j],
                     };
-                    sum.store_masked(out, masks[j]);
+                    sum.store_masked(out, mask);
                 }
             }
         }
