@@ -27,7 +27,7 @@ pub(crate) use composed::causal_mask;
 pub(crate) use conv::{FrozenConv, Then};
 pub(crate) use packed::{After, Packed, packable};
 pub(crate) use recurrent::Cell;
-pub use simd::keep_freed_memory;
+pub use simd::{keep_freed_memory, release_freed_memory};
 
 /// `x Wᵀ + b` over the last axis.
 pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {

@@ -74,12 +74,10 @@ impl Packed {
             *last = outputs;
         }
         let x = x.contiguous()?;
-        if x.track_op() {
+        if let (true, Some(function)) = (x.track_op(), after.activation) {
+            // The backward needs what the function was given.
             let y = self.apply(&x, bias, None, &shape)?;
-            let y = match after.activation {
-                Some(function) => elementwise::activation(&y, function)?,
-                None => y,
-            };
+            let y = elementwise::activation(&y, function)?;
             return Ok(match after.add {
                 Some(add) => (add + y)?,
                 None => y,
@@ -113,13 +111,7 @@ impl Packed {
                 let rows = x.len() / panels.inputs;
                 (panels.product(x, rows, &finish), shape.clone())
             },
-            backward: move |x: &Tensor, _: &Tensor, dy: &Tensor| {
-                let flipped = slopes.transposed();
-                let dx = with_floats(dy, |dy| {
-                    flipped.product(dy, dy.len() / slopes.outputs, &Finish::default())
-                })?;
-                Tensor::from_vec(dx, x.shape(), x.device())
-            },
+            backward: move |x: &Tensor, _: &Tensor, dy: &Tensor| input_gradient(&slopes, x, dy),
         };
         Ok(x.apply_op1(op)?)
     }
@@ -137,6 +129,7 @@ impl Packed {
             return Err(NnError::argument("linear", reason));
         }
         let (panels, shape) = (self.0.clone(), Shape::from(shape));
+        let slopes = self.0.clone();
         let bias = floats(bias)?;
         let op = Fused2 {
             name: "packed_linear_add",
@@ -150,8 +143,9 @@ impl Packed {
                 let rows = x.len() / panels.inputs;
                 (panels.product(x, rows, &finish), shape.clone())
             },
-            backward: |_: &Tensor, add: &Tensor, _: &Tensor, dy: &Tensor| {
-                Ok((None, add.track_op().then(|| dy.clone())))
+            backward: move |x: &Tensor, add: &Tensor, _: &Tensor, dy: &Tensor| {
+                let dx = x.track_op().then(|| input_gradient(&slopes, x, dy));
+                Ok((dx.transpose()?, add.track_op().then(|| dy.clone())))
             },
         };
         Ok(x.apply_op2(&add.contiguous()?, op)?)
@@ -160,4 +154,12 @@ impl Packed {
 
 fn floats(tensor: Option<&Tensor>) -> Result<Option<Vec<f32>>> {
     Ok(tensor.map(Tensor::to_vec1::<f32>).transpose()?)
+}
+
+/// `dy W`, shaped like `x`.
+fn input_gradient(panels: &Panels, x: &Tensor, dy: &Tensor) -> candle_core::Result<Tensor> {
+    let flipped = panels.transposed();
+    let rows = x.elem_count() / panels.inputs;
+    let dx = with_floats(dy, |dy| flipped.product(dy, rows, &Finish::default()))?;
+    Tensor::from_vec(dx, x.shape(), x.device())
 }

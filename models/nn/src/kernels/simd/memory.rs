@@ -8,9 +8,10 @@
 const LARGEST: libc::c_int = 32 << 20;
 /// Freed memory at the heap's end that the process keeps, bytes.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const KEPT: libc::c_int = 256 << 20;
+const KEPT: libc::c_int = 1 << 30;
 
-/// Makes the allocator keep up to 256 MiB of freed memory for the next tensors, from one heap for all threads.
+/// Makes the allocator keep up to 1 GiB of freed memory for the next tensors, from one heap for all threads, until
+/// [`release_freed_memory`].
 ///
 /// To be called once, before other threads start. Does something with glibc alone; other allocators keep freed memory
 /// by themselves.
@@ -21,6 +22,15 @@ pub fn keep_freed_memory() {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
         libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// Gives freed memory back to the system, after work that took much of it.
+pub fn release_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: touches memory that is free alone.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

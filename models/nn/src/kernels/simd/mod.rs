@@ -18,7 +18,7 @@ mod vector;
 
 pub(crate) use dots::{Rows, dots, dots_tile};
 pub(crate) use gathered::Gathered;
-pub use memory::keep_freed_memory;
+pub use memory::{keep_freed_memory, release_freed_memory};
 pub(crate) use panel_product::{Finish, Value};
 pub(crate) use panels::Panels;
 pub(crate) use tiles::{Offsets, correlate_tile, tile};

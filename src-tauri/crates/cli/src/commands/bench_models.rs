@@ -57,7 +57,7 @@ struct Measured {
 }
 
 /// One call of a case.
-type Call = Box<dyn FnMut() -> lucency_train::Result<Tensor> + Send>;
+type Call = Box<dyn FnMut() -> lucency_train::Result<Tensor>>;
 
 impl BenchModels {
     /// Measures.
@@ -259,7 +259,7 @@ fn rn50(vit: &ClipConfig) -> ClipConfig {
 
 fn time(call: &mut Call) -> Result<f64, CommandError> {
     let begun = Instant::now();
-    let result = lucency_nn::on_pool(|| call()).map_err(failed)?;
+    let result = call().map_err(failed)?;
     let time = ms(begun);
     std::hint::black_box(result);
     Ok(time)
