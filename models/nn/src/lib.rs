@@ -82,3 +82,11 @@ pub fn set_threads(threads: usize) -> Result<()> {
     }
     Ok(())
 }
+
+/// Does work on a thread of the pool that all layers share.
+///
+/// A training step calls the pool hundreds of times. From a thread of the pool such a call costs little; from another thread
+/// each one puts that thread to sleep and wakes it again.
+pub fn on_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::join(work, || ()).0
+}
