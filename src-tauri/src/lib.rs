@@ -100,6 +100,7 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             findings::findings,
             retrieve::similar,
             retrieve::case_image,
+            retrieve::case_open,
             library::library_status,
             library::library_formats,
             library::library_preview,

@@ -10,7 +10,10 @@
 //! rows are numbered again from there.
 //!
 //! **Lists.** An index without lists is searched exactly, some tens of milliseconds a million. Lists are made on a
-//! thread of its own from vectors of its own, and the new index takes the place of the old one when it is ready.
+//! thread of its own for a copy of the index, which takes the place of the old one when it is ready.
+//!
+//! **Damage.** What is wrong with a file is found when it is opened or, in the part that is read later, by the search that
+//! needs it. The file goes, the index is made of the database again, and the search is done again.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -104,6 +107,18 @@ impl Indexes {
         Ok(())
     }
 
+    /// Gives up the index of a space and its file, which cannot be read any more.
+    ///
+    /// Errors if the file cannot be removed.
+    pub fn give_up(&self, space: &Space) -> Result<()> {
+        let slot = self.slot(space);
+        let _turn = slot.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        *write(&slot) = None;
+        Ok(self
+            .shelf()
+            .clear(index_key(&model(space), SpaceState::default()))?)
+    }
+
     /// Brings the indexes in memory and on disk up to date after cases were deleted.
     pub fn forget_deleted(&self, store: &SqliteStore) -> Result<()> {
         let slots: Vec<(Space, Arc<Slot>)> = {
@@ -116,11 +131,16 @@ impl Indexes {
         for (space, slot) in slots {
             let _turn = slot.turn.lock().unwrap_or_else(PoisonError::into_inner);
             let state = store.space_state(&space)?;
-            if let Some(held) = write(&slot).as_mut() {
-                held.catch_up(store, &space, state)?;
-                if state.count > 0 {
-                    self.save(held, &space)?;
-                }
+            let mut place = write(&slot);
+            let Some(held) = place.as_mut() else { continue };
+            held.catch_up(store, &space, state)?;
+            if state.count == 0 {
+                continue;
+            }
+            match self.save(held, &space) {
+                // It is made of the database again when it is needed.
+                Err(AssistantError::Library(LibraryError::DamagedIndex { .. })) => *place = None,
+                saved => saved?,
             }
         }
         Ok(())
@@ -239,7 +259,7 @@ impl Indexes {
         }
     }
 
-    /// Makes an index with lists from vectors of its own and puts it in the place of the one that is searched.
+    /// Makes lists for a copy of the index and puts it in the place of the one that is searched.
     ///
     /// - returns false if stopped
     fn list(
@@ -248,16 +268,17 @@ impl Indexes {
         stop: &(dyn Fn() -> bool + Sync),
         report: &mut dyn FnMut(Building),
     ) -> Result<bool> {
-        let store = SqliteStore::open(&self.library)?;
-        let state = store.space_state(space)?;
-        let mut watch = Watch { stop, report };
-        let vectors = vectors(&store, space);
-        let Some(index) = PartitionedIndex::build(state.dim, vectors, SEED, &mut watch)? else {
+        let slot = self.slot(space);
+        // The searched index goes on as it is. Of a large one the copy shares what lies in the file: half of it.
+        let Some(mut held) = read(&slot).as_ref().map(Held::clone) else {
             return Ok(false);
         };
-        let slot = self.slot(space);
+        let mut watch = Watch { stop, report };
+        if !held.index.make_lists(SEED, &mut watch)? {
+            return Ok(false);
+        }
+        let store = SqliteStore::open(&self.library)?;
         let _turn = slot.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut held = Held::of(index, state);
         let now = store.space_state(space)?;
         held.catch_up(&store, space, now)?;
         self.save(&mut held, space)?;
