@@ -12,8 +12,11 @@ use crate::error::{LibraryError, Result};
 pub(crate) const APPLICATION_ID: i64 = 0x4C55_4359;
 
 /// One step from each version to the next, in order.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 /// Brings a database to the newest schema, after a backup of what was there.
 ///
