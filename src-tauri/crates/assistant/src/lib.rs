@@ -16,6 +16,7 @@ mod findings;
 pub mod finetune;
 mod guard;
 mod kind;
+mod labelling;
 mod network;
 pub mod picture;
 mod provenance;
