@@ -23,7 +23,8 @@ use tauri::{AppHandle, Emitter, Manager, Webview, WebviewWindow};
 
 use crate::arguments::{Arguments, Request, USAGE};
 use crate::commands::{
-    ask, findings, library, models, retrieve, session, study, training as training_commands,
+    ask, findings, labelling, library, models, retrieve, session, study,
+    training as training_commands,
 };
 use crate::state::AppState;
 
@@ -35,6 +36,7 @@ const OPEN_FILES: &str = "open-files";
 
 /// Opens the window and returns when it is closed.
 pub fn run() -> ExitCode {
+    lucency_assistant::keep_freed_memory();
     let folder = std::env::current_dir().unwrap_or_default();
     let arguments = match arguments::parse(std::env::args_os().skip(1), &folder) {
         Request::Window(arguments) => arguments,
@@ -111,6 +113,17 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             library::library_image,
             library::library_open,
             library::library_delete,
+            labelling::label_sets,
+            labelling::label_set_keep,
+            labelling::label_set_forget,
+            labelling::label_case_of,
+            labelling::label_case,
+            labelling::label_give,
+            labelling::label_undo,
+            labelling::label_redo,
+            labelling::label_progress,
+            labelling::label_next,
+            labelling::label_agreement,
             models::packs,
             models::select_pack,
             training_commands::training_presets,

@@ -3,6 +3,7 @@
 //! Five seams keep methods apart: a [`data::Dataset`] gives samples, a [`run::Objective`] turns a step's batch into a loss, the
 //! trainable set is whatever `Weights::train_where` marked, [`optim::Schedule`] gives the rate, and [`metrics`] judge.
 
+pub mod acquisition;
 pub mod answers;
 mod best;
 pub mod calibration;

@@ -4,7 +4,7 @@
 use lucency_train::metrics::{auroc, average_precision, balanced_accuracy, brier_binary, macro_f1};
 use lucency_train::statistics::{
     Isotonic, KappaWeights, cohen_kappa, delong, delong_interval, fit_class_temperature,
-    per_class_f1, sensitivity_at_specificity,
+    measure_kappa, per_class_f1, sensitivity_at_specificity,
 };
 use serde::Deserialize;
 
@@ -21,6 +21,7 @@ struct Values {
     reader_a: Vec<usize>,
     reader_b: Vec<usize>,
     kappa: [f64; 3],
+    kappa_error: [f64; 3],
     isotonic_at: Vec<f64>,
     isotonic: Vec<f64>,
     logits: Vec<Vec<f64>>,
@@ -110,11 +111,28 @@ fn kappa_equals_scikit_learn() {
         KappaWeights::Linear,
         KappaWeights::Quadratic,
     ];
-    for (weights, wanted) in weights.into_iter().zip(v.kappa) {
+    for ((weights, wanted), error) in weights.into_iter().zip(v.kappa).zip(v.kappa_error) {
         let found = cohen_kappa(&v.reader_a, &v.reader_b, weights).unwrap();
         close(found, wanted, 1e-12);
+        let found = measure_kappa(&v.reader_a, &v.reader_b, weights).unwrap();
+        close(found.value, wanted, 1e-12);
+        close(found.standard_error, error, 1e-12); // statsmodels
     }
     assert!(cohen_kappa(&[1, 1], &[1, 1], KappaWeights::Plain).is_err());
+}
+
+#[test]
+fn full_agreement_has_no_interval_and_an_interval_stays_below_one() {
+    let plain = |a: &[usize], b: &[usize]| measure_kappa(a, b, KappaWeights::Plain).unwrap();
+    let full = plain(&[0, 1, 1], &[0, 1, 1]);
+    assert_eq!((full.value, full.interval(0.95)), (1.0, None));
+    let most = plain(&[0, 0, 0, 0, 1, 1, 1, 1], &[0, 0, 0, 0, 1, 1, 1, 0]);
+    let (low, high) = most.interval(0.95).unwrap();
+    assert!(
+        low < most.value && most.value < high && high <= 1.0,
+        "{low}–{high}"
+    );
+    close(most.agreement, 7.0 / 8.0, 1e-12);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod findings;
+pub mod labelling;
 pub mod library;
 pub mod models;
 pub mod retrieve;

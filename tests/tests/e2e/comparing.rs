@@ -13,16 +13,16 @@ const ENTER: &str = "\u{e007}";
 /// WebDriver's code point of the down arrow.
 const DOWN: &str = "\u{e015}";
 /// Studies in the library; the one after them is on the screen.
-const STUDIES: usize = 6;
+pub(crate) const STUDIES: usize = 6;
 
 /// Phantom studies, a table of their frontal films with a row whose image is missing, and a film that is not in the table.
-struct Films {
+pub(crate) struct Films {
     folder: tempfile::TempDir,
-    current: PathBuf,
+    pub(crate) current: PathBuf,
 }
 
 impl Films {
-    fn make() -> Self {
+    pub(crate) fn make() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
         let out = data.to_string_lossy().into_owned();
@@ -58,7 +58,7 @@ impl Films {
         Self { folder, current }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 }
@@ -77,7 +77,7 @@ fn film(study: &Value, kind: &str) -> String {
 }
 
 /// Imports the table through the dialog, up to its result.
-fn import(window: &Window, data: &Path) {
+pub(crate) fn import(window: &Window, data: &Path) {
     window.click("tab-similar");
     window.click("open-import");
     window.until(

@@ -12,6 +12,7 @@ mod x11;
 mod assisting;
 mod comparing;
 mod keyboard;
+mod labelling;
 mod measuring;
 mod opening;
 mod starting;

@@ -1,4 +1,4 @@
-"""Reference values of models/train/src/statistics: scikit-learn 1.9.1, scipy 1.17.1, numpy 2.4.6. Prints JSON."""
+"""Reference values of models/train/src/statistics: scikit-learn 1.9.1, scipy 1.17.1, numpy 2.4.6, statsmodels 0.15.0. Prints JSON."""
 import json
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -7,6 +7,7 @@ from scipy.stats import norm
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import (average_precision_score, balanced_accuracy_score, brier_score_loss, cohen_kappa_score,
                              f1_score, roc_auc_score, roc_curve)
+from statsmodels.stats.inter_rater import cohens_kappa
 
 rng = np.random.default_rng(5)
 n = 140
@@ -34,6 +35,7 @@ def sensitivity(spec):
 
 a = rng.integers(0, 4, 90)
 b = np.where(rng.random(90) < 0.6, a, rng.integers(0, 4, 90))
+table = np.histogram2d(a, b, bins=np.arange(5) - 0.5)[0]
 iso = IsotonicRegression(y_min=None, y_max=None, out_of_bounds="clip").fit(first, y)
 at = [-1.0, 0.0, 0.13, 0.333, 0.5, 0.77, 2.0]
 logits = np.round(rng.normal(size=(n, 3)) * 3, 3)
@@ -49,6 +51,7 @@ print(json.dumps({
     "sensitivity_at": [[s, sensitivity(s)] for s in (0.5, 0.8, 0.9, 0.95, 1.0)],
     "reader_a": a.tolist(), "reader_b": b.tolist(),
     "kappa": [cohen_kappa_score(a, b, weights=w) for w in (None, "linear", "quadratic")],
+    "kappa_error": [float(np.sqrt(cohens_kappa(table, wt=w, return_results=True).var_kappa)) for w in (None, "linear", "quadratic")],
     "isotonic_at": at, "isotonic": iso.predict(at).tolist(),
     "logits": logits.tolist(), "classes": k.tolist(), "temperature": float(np.exp(t.x)),
     "f1": f1_score(k, logits.argmax(1), average=None).tolist(),

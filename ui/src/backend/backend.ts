@@ -10,6 +10,14 @@ import type {
   ImportOutcome,
   ImportPreview,
   ImportRequest,
+  LabelAgreement,
+  LabelAsk,
+  LabelledCase,
+  LabelNext,
+  LabelNextRequest,
+  LabelProgress,
+  LabelSetDto,
+  LabelWanted,
   LibraryCase,
   LibraryHits,
   LibraryQuery,
@@ -98,6 +106,23 @@ export interface Backend {
   libraryOpen(jobId: string, caseId: string, onProgress: OnProgress): Promise<OpenReportDto>
   /** Deletes cases and every trace of them. Returns how many there were. */
   libraryDelete(caseIds: string[]): Promise<number>
+
+  /** Sets of labels, by name. */
+  labelSets(): Promise<LabelSetDto[]>
+  /** Keeps a set in place of an earlier one of its name. Returns all. */
+  labelSetKeep(set: LabelSetDto): Promise<LabelSetDto[]>
+  /** Forgets a set; labels that were given stay. Returns the others. */
+  labelSetForget(name: string): Promise<LabelSetDto[]>
+  /** The library's case with the image file of a frame; null if the library does not have it. */
+  labelCaseOf(seriesId: string, index: number): Promise<string | null>
+  labelCase(caseId: string, ask: LabelAsk): Promise<LabelledCase>
+  labelGive(caseId: string, ask: LabelAsk, wanted: LabelWanted[]): Promise<LabelledCase>
+  /** Takes back what the reader did last; null if there is nothing. */
+  labelUndo(ask: LabelAsk): Promise<LabelledCase | null>
+  labelRedo(ask: LabelAsk): Promise<LabelledCase | null>
+  labelProgress(ask: LabelAsk): Promise<LabelProgress>
+  labelNext(jobId: string, request: LabelNextRequest, onProgress: OnProgress): Promise<LabelNext>
+  labelAgreement(set: string, first: string, second: string): Promise<LabelAgreement>
 
   /** The choices of method, in the order in which they are offered. */
   trainingPresets(): Promise<TrainingPreset[]>

@@ -695,7 +695,11 @@ splits: Array<LibraryCount>,
 /**
  * Cases with each label present, the most frequent first, at most 100.
  */
-labels: Array<LibraryCount>, };
+labels: Array<LibraryCount>, 
+/**
+ * Cases that each reader labelled, the busiest first.
+ */
+readers: Array<LibraryCount>, };
 
 export type LibraryCount = { 
 /**
@@ -927,7 +931,11 @@ name: string,
 /**
  * 1 present, 0 absent, -1 uncertain.
  */
-value: number, };
+value: number, 
+/**
+ * Who says so; none if it came with the case.
+ */
+reader: string | null, };
 
 export type LibraryCase = { 
 /**
@@ -1191,6 +1199,272 @@ unreadable: number,
  */
 elapsed_s: number, };
 
+export type LabelSetDto = { 
+/**
+ * Its name, unique in the library.
+ */
+name: string, 
+/**
+ * True if exactly one of the classes holds; false for findings, each of which is present, absent or uncertain.
+ */
+exclusive: boolean, 
+/**
+ * The classes or findings, the first on key 1.
+ */
+classes: Array<string>, };
+
+export type LabelAsk = { 
+/**
+ * Name of the set of labels.
+ */
+set: string, 
+/**
+ * The reader's name.
+ */
+reader: string, 
+/**
+ * True for a reader who is to know nothing of what others, or the source, say.
+ */
+blind: boolean, };
+
+export type LabelWanted = { 
+/**
+ * One of the set's labels.
+ */
+name: string, 
+/**
+ * 1 present, 0 absent, -1 uncertain; none takes it away.
+ */
+value: number | null, };
+
+export type LabelledCase = { 
+/**
+ * The case.
+ */
+case_id: string, 
+/**
+ * The reader's own, in the order of the set.
+ */
+own: Array<CaseLabel>, 
+/**
+ * What others, and the source, say of the set's labels; nothing for a blind reader.
+ */
+others: Array<CaseLabel>, 
+/**
+ * True if there is something that a blind reader does not see.
+ */
+hidden: boolean, };
+
+export type LabelCount = { 
+/**
+ * The label.
+ */
+name: string, 
+/**
+ * Cases where it is present.
+ */
+present: number, 
+/**
+ * Cases where it is absent.
+ */
+absent: number, 
+/**
+ * Cases where the reader did not decide.
+ */
+uncertain: number, };
+
+export type LabelReader = { 
+/**
+ * The reader's name.
+ */
+name: string, 
+/**
+ * Cases with a label.
+ */
+cases: number, };
+
+export type LabelProgress = { 
+/**
+ * Cases of the library with an image.
+ */
+cases: number, 
+/**
+ * Cases that the reader gave a label of the set.
+ */
+read: number, 
+/**
+ * Each label of the set.
+ */
+classes: Array<LabelCount>, 
+/**
+ * Everybody who gave a label of the set, the busiest first.
+ */
+readers: Array<LabelReader>, 
+/**
+ * True if there is something to take back.
+ */
+can_undo: boolean, 
+/**
+ * True if something was taken back that can be done again.
+ */
+can_redo: boolean, };
+
+export type LabelStrategy = "random" | "entropy" | "margin" | "core_set";
+
+export type LabelNextRequest = { 
+/**
+ * Name of the set of labels.
+ */
+set: string, 
+/**
+ * The reader's name; cases that this reader labelled are not asked for again.
+ */
+reader: string, 
+/**
+ * How it is chosen.
+ */
+strategy: LabelStrategy, 
+/**
+ * `KEY=VALUE`, as lists of the library are narrowed.
+ */
+conditions: Array<string>, 
+/**
+ * Only cases that this other reader labelled: a second reading.
+ */
+read_by: string | null, 
+/**
+ * Cases that were passed over.
+ */
+skip: Array<string>, 
+/**
+ * Most cases to name, best first.
+ */
+count: number, };
+
+export type LabelBasis = "chance" | "probe" | "zero_shot" | "embeddings";
+
+export type LabelCandidate = { 
+/**
+ * The case.
+ */
+case_id: string, 
+/**
+ * 0 to 1 for uncertainty, cosine distance for the core-set, none for chance.
+ */
+score: number | null, };
+
+export type LabelNext = { 
+/**
+ * Best first; empty if nothing is left.
+ */
+cases: Array<LabelCandidate>, 
+/**
+ * What the choice rests on.
+ */
+basis: LabelBasis, 
+/**
+ * Cases that the reader has not labelled yet, of those that were asked for.
+ */
+left: number, 
+/**
+ * Of these, cases without an embedding: only chance can choose them.
+ */
+unembedded: number, 
+/**
+ * Cases that a probe learned from.
+ */
+learned_from: number, };
+
+export type AgreementRow = { 
+/**
+ * A label, or the set for all its classes together.
+ */
+name: string, 
+/**
+ * Cases that both read.
+ */
+cases: number, 
+/**
+ * Share of them on which they agree.
+ */
+agreement: number, 
+/**
+ * Cohen's kappa; none where both gave one and the same answer throughout.
+ */
+kappa: number | null, 
+/**
+ * Its 95 % interval; none where they agree throughout.
+ */
+low: number | null, 
+/**
+ * See `low`.
+ */
+high: number | null, 
+/**
+ * In words, after Landis and Koch 1977.
+ */
+words: string, };
+
+export type LabelDisagreement = { 
+/**
+ * The case.
+ */
+case_id: string, 
+/**
+ * What it is about: a finding, or the set.
+ */
+name: string, 
+/**
+ * What the first reader says.
+ */
+first: string, 
+/**
+ * What the second reader says.
+ */
+second: string, };
+
+export type LabelAgreement = { 
+/**
+ * Name of the set of labels.
+ */
+set: string, 
+/**
+ * The first reader.
+ */
+first: string, 
+/**
+ * The second reader.
+ */
+second: string, 
+/**
+ * Cases that the first read.
+ */
+first_cases: number, 
+/**
+ * Cases that the second read.
+ */
+second_cases: number, 
+/**
+ * Cases that both read.
+ */
+both: number, 
+/**
+ * All classes together, then each against the rest; or each finding.
+ */
+rows: Array<AgreementRow>, 
+/**
+ * Answers, as the table has them.
+ */
+answers: Array<string>, 
+/**
+ * Cases by the first reader's answer (rows) and the second's (columns); of findings, all of them together.
+ */
+table: Array<Array<number>>, 
+/**
+ * Where they differ, in the order of the library.
+ */
+disagreements: Array<LabelDisagreement>, };
+
 export type TrainingMethod = "probe" | "lora" | "ia3" | "prefix" | "prompt" | "full" | "contrastive";
 
 export type TrainingNeed = "labels" | "reports";
@@ -1311,7 +1585,11 @@ columns: TrainingColumns,
 /**
  * Labels that are read as another one: from, to.
  */
-renamed: Array<[string, string]>, };
+renamed: Array<[string, string]>, 
+/**
+ * Cases of the library that are not in the table, since readers differ on their labels.
+ */
+left_out: number, };
 
 export type ClassCount = { 
 /**

@@ -70,6 +70,18 @@ export const tauriBackend: Backend = {
   libraryOpen: (jobId, caseId, onProgress) => call('library_open', { jobId, caseId, onProgress: channel(onProgress) }),
   libraryDelete: (caseIds) => call('library_delete', { caseIds }),
 
+  labelSets: () => call('label_sets'),
+  labelSetKeep: (set) => call('label_set_keep', { set }),
+  labelSetForget: (name) => call('label_set_forget', { name }),
+  labelCaseOf: (seriesId, index) => call('label_case_of', { seriesId, index }),
+  labelCase: (caseId, ask) => call('label_case', { caseId, ask }),
+  labelGive: (caseId, ask, wanted) => call('label_give', { caseId, ask, wanted }),
+  labelUndo: (ask) => call('label_undo', { ask }),
+  labelRedo: (ask) => call('label_redo', { ask }),
+  labelProgress: (ask) => call('label_progress', { ask }),
+  labelNext: (jobId, request, onProgress) => call('label_next', { jobId, request, onProgress: channel(onProgress) }),
+  labelAgreement: (set, first, second) => call('label_agreement', { set, first, second }),
+
   trainingPresets: () => call('training_presets'),
   trainingTable: (path) => call('training_table', { path }),
   trainingLibrary: (conditions, columns) => call('training_library', { conditions, columns }),

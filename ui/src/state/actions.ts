@@ -240,6 +240,7 @@ export const ACTIONS: Action[] = [
   { id: 'show-similar', label: 'Panel Similar', group: 'Assistant', keys: ['Alt+3'], run: tab('similar') },
   { id: 'show-tags', label: 'Panel Tags', group: 'Assistant', keys: ['Alt+4'], run: tab('tags') },
   { id: 'show-training', label: 'Panel Training', group: 'Assistant', keys: ['Alt+5'], run: tab('training') },
+  { id: 'show-label', label: 'Panel Label', group: 'Assistant', keys: ['Alt+6'], run: tab('label') },
 
   { id: 'search', label: 'Search the library', group: 'Library', keys: ['/'], run: focusSearch },
   {
@@ -249,6 +250,16 @@ export const ACTIONS: Action[] = [
     keys: ['Ctrl+i'],
     run: (app) => {
       app.dialog = 'import'
+    },
+  },
+  {
+    id: 'label',
+    label: 'Begin or end labelling',
+    group: 'Library',
+    keys: ['b'],
+    run: (app) => {
+      if (!app.labelling.on) app.tab = 'label'
+      void app.labelling.toggle()
     },
   },
   { id: 'other-viewport', label: 'Other viewport', group: 'Library', keys: ['n'], run: switchViewport },

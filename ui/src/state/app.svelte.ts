@@ -7,6 +7,7 @@ import { Comparison } from './comparison.svelte'
 import { Evidence } from './evidence.svelte'
 import { Importing } from './importing.svelte'
 import { Jobs } from './jobs.svelte'
+import { Labelling } from './labelling.svelte'
 import { Library } from './library.svelte'
 import { Messages } from './messages.svelte'
 import { NewRun } from './new-run.svelte'
@@ -19,7 +20,7 @@ import { Training } from './training.svelte'
 /** What the left mouse button does over the image. */
 export type LeftTool = 'window' | 'pan' | 'zoom' | 'scroll'
 /** The panels on the right. */
-export type Tab = 'ask' | 'findings' | 'similar' | 'tags' | 'training'
+export type Tab = 'ask' | 'findings' | 'similar' | 'tags' | 'label' | 'training'
 /** What lies over the window. */
 export type Dialog = 'help' | 'settings' | 'models' | 'import' | 'new-run' | 'report'
 
@@ -39,6 +40,7 @@ export class App {
   readonly comparison: Comparison
   readonly evidence: Evidence
   readonly library: Library
+  readonly labelling: Labelling
   readonly importing: Importing
   readonly packs: Packs
   readonly adapters: Adapters
@@ -61,6 +63,7 @@ export class App {
     this.comparison = new Comparison(backend, this.jobs, this.messages, this.studies, this.pane, pane())
     this.evidence = new Evidence(backend, this.jobs, this.pane)
     this.library = new Library(backend, this.jobs, this.messages, this.pane)
+    this.labelling = new Labelling(backend, this.jobs, this.messages, this.library, this.pane, this.settings, this)
     this.importing = new Importing(backend, this.jobs, this.messages, this.library)
     this.packs = new Packs(backend, this.jobs, this.messages)
     this.adapters = new Adapters(backend, this.messages, this.packs, () => this.forgetResults())

@@ -2,6 +2,7 @@ import {
   type Backend,
   BackendError,
   type TrainingColumns,
+  type TrainingData,
   type TrainingEstimate,
   type TrainingOptions,
   type TrainingPreset,
@@ -22,7 +23,7 @@ export type RunStep = 'cases' | 'check' | 'method'
 export type CaseSource = 'folder' | 'library'
 
 /** What cases of the library have to be, by the library's own words; an empty one takes all. */
-export type LibraryConditions = Partial<Record<'source' | 'modality' | 'split', string>>
+export type LibraryConditions = Partial<Record<'source' | 'modality' | 'split' | 'reader', string>>
 
 /** What a column may say. Labels may be several columns. */
 export type ColumnRoleName = 'image' | 'patient' | 'report' | 'label' | 'split'
@@ -52,6 +53,8 @@ export class NewRun {
   path = $state('')
   /** Which cases of the library; what is not set takes all. */
   conditions = $state<LibraryConditions>({})
+  /** A set of classes that readers gave the library's cases; empty for a case's one label, whatever it is. */
+  labelSet = $state('')
   columns = $state<TrainingColumns>({ ...NO_COLUMNS })
   renamed = $state.raw<[string, string][]>([])
   table = $state.raw<TrainingTable | null>(null)
@@ -69,7 +72,7 @@ export class NewRun {
   busy = $state(false)
 
   /** The folder and the table that were read. */
-  #read = { folder: '', table: '' }
+  #read = { folder: '', table: '', left_out: 0 }
   #job = $state<string | null>(null)
   /** Counts looks at the cases: only the latest counts. */
   #wish = 0
@@ -161,8 +164,8 @@ export class NewRun {
     await this.#guard(async () => {
       const library = this.source === 'library' ? await this.#libraryCases() : null
       this.#read = library
-        ? { folder: library.folder, table: library.table }
-        : { folder: this.folder, table: this.path }
+        ? { folder: library.folder, table: library.table, left_out: library.left_out }
+        : { folder: this.folder, table: this.path, left_out: 0 }
       this.table = await this.#backend.trainingTable(this.#read.table)
       this.columns = { ...(library?.columns ?? this.table.guess) }
       this.renamed = []
@@ -264,12 +267,12 @@ export class NewRun {
     })
   }
 
-  async #libraryCases(): Promise<{ folder: string; table: string; columns: TrainingColumns }> {
+  async #libraryCases(): Promise<TrainingData> {
     const conditions = Object.entries(this.conditions)
       .filter(([, value]) => value !== '')
       .map(([key, value]) => `${key}=${value}`)
-    const found = await this.#backend.trainingLibrary(conditions.length > 0 ? conditions : ['all'], '')
-    return { folder: found.folder, table: found.table, columns: found.columns }
+    const columns = this.labelSet === '' ? '' : `label=${this.labelSet}`
+    return this.#backend.trainingLibrary(conditions.length > 0 ? conditions : ['all'], columns)
   }
 
   #changed(): void {

@@ -1,3 +1,4 @@
+import type { LabelStrategy } from '../backend'
 import type { RendererChoice } from '../viewer/stage'
 
 /** Size of everything: a factor, or one that follows the size of the window. */
@@ -12,6 +13,16 @@ export interface Choices {
   heatOpacity: number
   cacheMiB: number
   similarCount: number
+  /** Who labels; empty until a name is given. */
+  reader: string
+  /** Name of the set of labels that is given. */
+  labelSet: string
+  /** How the next case to label is chosen. */
+  labelStrategy: LabelStrategy
+  /** Nothing is shown of what others say of a case. */
+  labelBlind: boolean
+  /** A label brings the next case. */
+  labelAdvance: boolean
 }
 
 const KEY = 'lucency.settings'
@@ -25,6 +36,11 @@ export const DEFAULTS: Choices = {
   heatOpacity: 0.6,
   cacheMiB: 512,
   similarCount: 5,
+  reader: '',
+  labelSet: '',
+  labelStrategy: 'entropy',
+  labelBlind: false,
+  labelAdvance: false,
 }
 
 /** What each choice may be. */
@@ -36,6 +52,11 @@ const ALLOWED: { [Name in keyof Choices]: (value: unknown) => boolean } = {
   heatOpacity: (value) => typeof value === 'number' && value >= 0 && value <= 1,
   cacheMiB: (value) => typeof value === 'number' && value >= 64 && value <= 8192,
   similarCount: (value) => typeof value === 'number' && value >= 1 && value <= 20,
+  reader: (value) => typeof value === 'string' && value.length <= 60,
+  labelSet: (value) => typeof value === 'string' && value.length <= 60,
+  labelStrategy: (value) => ['random', 'entropy', 'margin', 'core_set'].includes(value as LabelStrategy),
+  labelBlind: (value) => typeof value === 'boolean',
+  labelAdvance: (value) => typeof value === 'boolean',
 }
 
 /** The choices stored in a text; what is missing or unknown is as before any choice. */

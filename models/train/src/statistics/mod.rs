@@ -16,7 +16,7 @@ pub use bootstrap::{Bootstrap, Interval, bootstrap};
 pub use decision::{per_class_f1, sensitivity_at_specificity};
 pub use delong::{DeLong, delong, delong_interval};
 pub use isotonic::Isotonic;
-pub use kappa::{KappaWeights, cohen_kappa};
+pub use kappa::{Kappa, KappaWeights, cohen_kappa, measure_kappa};
 pub use normal::{normal_cdf, normal_quantile};
 pub use retrieval::{Estimate, Ranked, Retrieval, measure_retrieval, rank_all};
 pub use temperature::fit_class_temperature;

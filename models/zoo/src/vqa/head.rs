@@ -278,12 +278,12 @@ impl AnswerHead {
     }
 
     /// A large negative number for every answer that the question's form rules out: all but yes and no for a yes-or-no question,
-    /// yes and no for any other.
+    /// yes and no for any other. Nothing is ruled out by a head that is not gated.
     fn ruled_out(&self, questions: &[&Question]) -> Result<Tensor> {
         let a = self.config.answers.len();
         let mut out = vec![0f32; questions.len() * a];
         for (i, question) in questions.iter().enumerate() {
-            if self.yes_no.len() != 2 {
+            if !self.config.gated || self.yes_no.len() != 2 {
                 continue;
             }
             let row = &mut out[i * a..(i + 1) * a];

@@ -70,7 +70,7 @@ impl Assistant {
     }
 
     /// Embeddings of short texts, `[texts, dim]`, unit length, to be compared with those of pictures.
-    fn comparable_texts(&self, texts: &[String]) -> Result<Tensor> {
+    pub(crate) fn comparable_texts(&self, texts: &[String]) -> Result<Tensor> {
         match self.comparing_adapter().and_then(ActiveAdapter::towers) {
             Some(towers) => Ok(towers.embed_texts(texts)?.detach()),
             None => self.embed_texts(texts),

@@ -46,6 +46,9 @@ enum Command {
     /// Keep a library of your own cases
     #[command(subcommand)]
     Library(commands::library::Library),
+    /// Label the library's cases, case by case, and compare readers
+    #[command(subcommand)]
+    Label(commands::label::Label),
     /// Find cases of the library by words, by meaning, or by an image
     Search(Box<commands::search::Search>),
     /// Runs of fine-tuning: how they are, go on, end
@@ -61,6 +64,7 @@ enum Command {
 }
 
 fn main() -> std::process::ExitCode {
+    lucency_assistant::keep_freed_memory();
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
     let result: Result<(), CommandError> = match arguments.command {
@@ -76,6 +80,7 @@ fn main() -> std::process::ExitCode {
         Command::DemoAssets(command) => command.run(output),
         Command::Demo(command) => command.run(output),
         Command::Library(command) => command.run(output),
+        Command::Label(command) => command.run(output),
         Command::Search(command) => command.run(output),
         Command::Runs(command) => command.run(output),
         Command::Adapters(command) => command.run(output),

@@ -25,9 +25,9 @@ pub use files::{file_digest, unhex};
 pub use library::{Exclude, Hit, Library};
 pub use records::{
     CaseRecord, CaseSummary, Count, Coverage, Embedded, EmbeddingKind, Facts, Filter,
-    ImageReference, Label, LabelValue, NewEmbedding, NewRecord, Page, Question, Region, Source,
-    Space, SpaceState, Stats, StoredEmbedding, Text, TextKind, Unembedded, UnembeddedImage,
-    Unreadable,
+    ImageReference, Label, LabelAction, LabelScheme, LabelValue, NewEmbedding, NewRecord, Page,
+    Question, Reading, Region, Source, Space, SpaceState, Stats, StoredEmbedding, Text, TextKind,
+    Unembedded, UnembeddedImage, Unreadable, Wanted, reader_name,
 };
-pub use storage::{Batch, Embeddings, Storage, Written};
+pub use storage::{Batch, Embeddings, Labelling, Storage, Written};
 pub use store::{CaseStore, FolderStore};

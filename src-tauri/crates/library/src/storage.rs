@@ -3,8 +3,9 @@
 use crate::error::Result;
 use crate::import::{Checkpoint, ImportKey, Leaks, Reject};
 use crate::records::{
-    CaseRecord, CaseSummary, Coverage, Embedded, Filter, ImageReference, NewEmbedding, NewRecord,
-    Page, Source, Space, SpaceState, Stats, StoredEmbedding, Unembedded, Unreadable,
+    CaseRecord, CaseSummary, Count, Coverage, Embedded, Filter, ImageReference, LabelAction,
+    LabelScheme, NewEmbedding, NewRecord, Page, Reading, Source, Space, SpaceState, Stats,
+    StoredEmbedding, Unembedded, Unreadable, Wanted,
 };
 use crate::search::{WordHits, WordQuery};
 
@@ -125,6 +126,63 @@ pub trait Storage: Send + Sync {
 
     /// Images that are twice in the library and patients in two splits, as far as a source is concerned.
     fn leaks(&self, source: &str) -> Result<Leaks>;
+}
+
+/// Labels that readers give. Nobody's labels take the place of another's, nor of those that came with a case.
+pub trait Labelling: Send + Sync {
+    /// Sets of labels, by name.
+    fn label_sets(&self) -> Result<Vec<LabelScheme>>;
+
+    /// The set with a name. Errors if there is none.
+    fn label_set(&self, name: &str) -> Result<LabelScheme>;
+
+    /// Keeps a set of labels, in place of an earlier one of its name. Labels that were given stay.
+    ///
+    /// Errors as [`LabelScheme::checked`] does.
+    fn put_label_set(&self, set: &LabelScheme) -> Result<()>;
+
+    /// Forgets a set of labels; labels that were given stay. False if there was none.
+    fn remove_label_set(&self, name: &str) -> Result<bool>;
+
+    /// Gives a case a reader's labels, or takes them away.
+    ///
+    /// - `at`: now, UTC, RFC 3339
+    /// - returns none if everything was so already
+    ///
+    /// Errors if there is no such case, or as [`reader_name`](crate::reader_name) does.
+    fn give_labels(
+        &self,
+        case_id: &str,
+        reader: &str,
+        wanted: &[Wanted],
+        at: &str,
+    ) -> Result<Option<LabelAction>>;
+
+    /// Takes back what the reader did last; none if there is nothing to take back.
+    fn undo_labels(&self, reader: &str, at: &str) -> Result<Option<LabelAction>>;
+
+    /// Does again what the reader took back last; none if the reader gave a label since.
+    fn redo_labels(&self, reader: &str, at: &str) -> Result<Option<LabelAction>>;
+
+    /// How many actions can be undone and redone.
+    fn undoable_labels(&self, reader: &str) -> Result<(u64, u64)>;
+
+    /// Every label with one of the names that a reader gave, or all readers if none is named, by case and name.
+    fn readings(&self, reader: Option<&str>, names: &[String]) -> Result<Vec<Reading>>;
+
+    /// Cases with an image that `filter` lets through and that a reader gave none of the names, in the order in which they came.
+    ///
+    /// - `read_by`: only those that this other reader gave one of the names
+    fn unread(
+        &self,
+        filter: &Filter,
+        reader: &str,
+        names: &[String],
+        read_by: Option<&str>,
+    ) -> Result<Vec<String>>;
+
+    /// Readers with the number of cases that they gave one of the names, the busiest first.
+    fn readers(&self, names: &[String]) -> Result<Vec<Count>>;
 }
 
 /// Every embedding of a space, page by page.

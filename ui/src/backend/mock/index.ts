@@ -3,12 +3,12 @@
 import type { Backend, DialogChoice, DropEvent, Unsubscribe } from '../backend'
 import type { AppInfo, PackSummary } from '../types'
 import { HEX, PACK } from './core'
-import { MockTraining } from './training'
+import { MockLabelling } from './labelling'
 
 export type { MockOptions } from './core'
 
 /** Answers like the application would, with made-up results. */
-export class MockBackend extends MockTraining implements Backend {
+export class MockBackend extends MockLabelling implements Backend {
   /** What a dialog returns next. */
   chosen: string[] = ['demo.dcm']
   #openFiles: ((paths: string[]) => void) | undefined

@@ -68,9 +68,9 @@ export function mockCase(number: number): LibraryCase {
     images: number % 4 === 0 ? 2 : 1,
     texts: [{ kind: number % 6 === 5 ? 'caption' : 'report', body: report }],
     labels: [
-      ...labels.map((name) => ({ name, value: 1 })),
-      ...(labels.includes('no finding') ? [] : [{ name: 'fracture', value: 0 }]),
-      ...(uncertain ? [{ name: uncertain, value: -1 }] : []),
+      ...labels.map((name) => ({ name, value: 1, reader: null })),
+      ...(labels.includes('no finding') ? [] : [{ name: 'fracture', value: 0, reader: null }]),
+      ...(uncertain ? [{ name: uncertain, value: -1, reader: null }] : []),
     ],
     questions:
       number % 2 === 0

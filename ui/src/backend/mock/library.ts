@@ -89,7 +89,13 @@ export class MockLibrary extends MockAssistant {
       modalities: counts(cases.map(({ facts }) => facts.modality)),
       splits: counts(cases.map(({ facts }) => facts.split)),
       labels: counts(cases.flatMap(present)),
+      readers: [],
     }
+  }
+
+  /** Cases of the library, in its order. */
+  protected caseIds(): string[] {
+    return this.#all().map(({ case_id }) => case_id)
   }
 
   async libraryFormats(): Promise<ImportFormat[]> {

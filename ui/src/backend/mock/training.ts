@@ -30,7 +30,7 @@ const GAIN = 'the gain of 0.021 has an interval from −0.069 to 0.111, which do
 
 function requestOf(name: string, preset: string, notes = ''): TrainingRequest {
   const columns = { image: 'file', patient: 'patient', report: null, labels: ['finding'], split: null }
-  const data: TrainingData = { folder: '/films', table: '/films/cases.csv', columns, renamed: [] }
+  const data: TrainingData = { folder: '/films', table: '/films/cases.csv', columns, renamed: [], left_out: 0 }
   return { name, preset, data, pack: null, options: NO_OPTIONS, cores: null, notes }
 }
 
@@ -77,7 +77,7 @@ export class MockTraining extends MockLibrary {
   async trainingLibrary(conditions: string[], columns: string): Promise<TrainingData> {
     this.note('trainingLibrary', conditions.join(','), columns)
     const roles = { image: 'file', patient: 'patient', report: 'report', labels: ['finding'], split: null }
-    return { folder: '/archive', table: '/home/tables/3f1c.csv', columns: roles, renamed: [] }
+    return { folder: '/archive', table: '/home/tables/3f1c.csv', columns: roles, renamed: [], left_out: 0 }
   }
 
   async trainingPreview(

@@ -21,7 +21,7 @@ pub(super) fn facts(facts: &Facts) -> CaseFacts {
     }
 }
 
-pub(super) fn label(label: &Label) -> CaseLabel {
+pub(crate) fn label(label: &Label) -> CaseLabel {
     CaseLabel {
         name: label.name.clone(),
         value: match label.value {
@@ -29,13 +29,16 @@ pub(super) fn label(label: &Label) -> CaseLabel {
             LabelValue::Negative => 0,
             LabelValue::Uncertain => -1,
         },
+        reader: label.reader.clone(),
     }
 }
 
-/// Names of the labels that are present.
+/// Names of the labels that are present, whoever gave them.
 pub(super) fn present(labels: &[Label]) -> Vec<String> {
     let present = labels.iter().filter(|l| l.value == LabelValue::Positive);
-    present.map(|label| label.name.clone()).collect()
+    let mut names: Vec<String> = present.map(|label| label.name.clone()).collect();
+    names.dedup_by(|a, b| a.eq_ignore_ascii_case(b)); // several readers say the same
+    names
 }
 
 pub(super) fn case(case: CaseRecord) -> LibraryCase {
@@ -80,6 +83,7 @@ pub(super) fn status(stats: Stats) -> LibraryStatus {
         modalities: counts(stats.modalities),
         splits: counts(stats.splits),
         labels: counts(stats.labels),
+        readers: counts(stats.readers),
         ..LibraryStatus::default()
     }
 }

@@ -1,6 +1,6 @@
 //! The department's case library: what it has, what it finds, and how cases come in. One use case a file.
 
-mod describe;
+pub(crate) mod describe;
 mod embed;
 mod held;
 mod images;
@@ -19,6 +19,7 @@ pub use images::{patient_of_file, picture_of_file};
 pub use import::{formats, preview};
 pub use query::CaseQuery;
 pub use search::Seen;
+pub(crate) use search::space;
 
 use crate::dto::LibraryCase;
 use crate::error::{AssistantError, Result};
@@ -70,7 +71,7 @@ impl CaseLibrary {
     }
 
     /// The store. Errors if there is no library.
-    fn existing(&self) -> Result<Arc<SqliteStore>> {
+    pub(crate) fn existing(&self) -> Result<Arc<SqliteStore>> {
         self.store()?.ok_or_else(|| {
             let folder = self.folder.display();
             AssistantError::NoLibrary(format!("{folder}; import cases to make one"))

@@ -51,6 +51,7 @@ fn filter(filter: &LibraryFilter) -> Filter {
         date_from: given(&filter.date_from),
         date_to: given(&filter.date_to),
         label: given(&filter.label),
+        reader: None,
         split: given(&filter.split),
         patient: None,
         not_patient: None,

@@ -194,7 +194,7 @@ impl CaseLibrary {
 }
 
 /// The space of the embeddings of one kind that are compared: the pack's, or those of an adapter on it.
-pub(super) fn space(assistant: &Assistant, kind: EmbeddingKind) -> Space {
+pub(crate) fn space(assistant: &Assistant, kind: EmbeddingKind) -> Space {
     Space {
         pack: assistant.embedder(),
         kind,

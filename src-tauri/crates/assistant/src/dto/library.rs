@@ -32,6 +32,8 @@ pub struct LibraryStatus {
     pub splits: Vec<LibraryCount>,
     /// Cases with each label present, the most frequent first, at most 100.
     pub labels: Vec<LibraryCount>,
+    /// Cases that each reader labelled, the busiest first.
+    pub readers: Vec<LibraryCount>,
 }
 
 /// How many cases have a property.
@@ -206,6 +208,8 @@ pub struct CaseLabel {
     pub name: String,
     /// 1 present, 0 absent, -1 uncertain.
     pub value: i8,
+    /// Who says so; none if it came with the case.
+    pub reader: Option<String>,
 }
 
 /// A case of the library, whole.

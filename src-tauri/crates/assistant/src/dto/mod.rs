@@ -4,6 +4,7 @@
 //! from these types (`bindings.rs`).
 
 mod adapters;
+mod labelling;
 mod library;
 mod results;
 mod study;
@@ -11,6 +12,7 @@ mod training;
 mod window;
 
 pub use adapters::*;
+pub use labelling::*;
 pub use library::*;
 pub use results::*;
 pub use study::*;

@@ -5,7 +5,7 @@
 //! - `training_presets()` → [`TrainingPreset`] list, in the order in which they are offered
 //! - `training_table(path)` → [`TrainingTable`]: a table's columns, and which is probably what
 //! - `training_library(conditions, columns)` → [`TrainingData`]: cases of the department's library that meet every `KEY=VALUE` condition, or
-//!   `all`; `columns` is empty (a case's one label), `label=A+B` (its labels as findings) or `label=view`
+//!   `all`, `reader=NAME` for one reader's labels; `columns` is empty (a case's one label), `label=A+B` (its labels as findings) or `label=view`
 //! - `training_preview(jobId, data, pack, onProgress)` → [`TrainingPreview`]: reads every image; a job that can be cancelled
 //! - `training_estimate(jobId, request, onProgress)` → [`TrainingEstimate`]: some measured steps; a job that can be cancelled
 //! - `training_start(request)` → [`TrainingRun`]: returns at once, the run goes on in the background
@@ -132,6 +132,9 @@ pub struct TrainingData {
     /// Labels that are read as another one: from, to.
     #[serde(default)]
     pub renamed: Vec<(String, String)>,
+    /// Cases of the library that are not in the table, since readers differ on their labels.
+    #[serde(default)]
+    pub left_out: usize,
 }
 
 /// A class with its cases.

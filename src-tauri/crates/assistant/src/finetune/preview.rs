@@ -36,6 +36,13 @@ pub fn preview(
         reports: 0,
         problems: Vec::new(),
     };
+    if data.left_out > 0 {
+        let message = format!(
+            "{} cases are left out: readers differ on their labels. Settle them in the panel Label, or choose one reader.",
+            data.left_out
+        );
+        found.problems.push(warning("readers_disagree", message));
+    }
     let identity = base.identity();
     match Cases::read(data, base.preprocess(), &identity, &[], stop, report) {
         Err(AssistantError::Stopped) => return Err(AssistantError::Stopped),

@@ -34,7 +34,8 @@ impl Assistant {
         Ok(cautions)
     }
 
-    fn doubt_about_image(&self, picture: &Picture) -> Result<Option<Caution>> {
+    /// Why a picture is not to be answered from, if it is not.
+    pub(crate) fn doubt_about_image(&self, picture: &Picture) -> Result<Option<Caution>> {
         if let Some(caution) = image::doubt(picture) {
             return Ok(Some(caution));
         }

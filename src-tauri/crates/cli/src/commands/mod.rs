@@ -14,6 +14,7 @@ pub mod eval;
 mod eval_retrieval;
 mod eval_vqa;
 pub mod finetune;
+pub mod label;
 pub mod library;
 pub mod packs;
 mod packs_compose;

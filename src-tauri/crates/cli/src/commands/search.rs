@@ -30,7 +30,7 @@ pub struct Search {
     /// Most cases to show
     #[arg(short, default_value_t = 10)]
     k: usize,
-    /// Condition: source, modality, body_part, view, sex, age, date, label, split, patient, not_patient; may be repeated
+    /// Condition: source, modality, body_part, view, sex, age, date, label, reader, split, patient, not_patient; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// Search for the words in these alone; may be repeated

@@ -49,6 +49,13 @@ impl DataArgs {
         let renamed = parse_renamings(&self.map)?;
         let (Some(data), Some(table)) = (&self.data, &self.table) else {
             let data = library_data(options, &self.library, &self.columns)?;
+            if data.left_out > 0 {
+                eprintln!(
+                    "warning: {} cases are left out, since readers differ on their labels (`lucency label agreement` lists them; \
+                     --library reader=NAME takes one reader's)",
+                    data.left_out
+                );
+            }
             return Ok(TrainingData { renamed, ..data });
         };
         Ok(TrainingData {
@@ -56,6 +63,7 @@ impl DataArgs {
             table: anywhere(&beside(data, table)),
             columns: parse_columns(&self.columns)?,
             renamed,
+            left_out: 0,
         })
     }
 }

@@ -54,6 +54,10 @@ pub(super) fn condition(filter: &Filter, cases: &str) -> (String, Vec<Value>) {
         ),
         known(&filter.label, &text),
     );
+    add(
+        format!("EXISTS (SELECT 1 FROM labels WHERE case_row = {cases}.row AND reader = ?)"),
+        known(&filter.reader, &text),
+    );
     // The questions of one image can be divided among splits.
     add(
         format!(

@@ -19,7 +19,7 @@ pub(super) fn cases(connection: &Connection, filter: &Filter, page: Page) -> Sql
             (SELECT count(*) FROM images WHERE case_row = cases.row),
             (SELECT count(*) FROM texts WHERE case_row = cases.row AND kind <> 'question'),
             (SELECT count(*) FROM texts WHERE case_row = cases.row AND kind = 'question'),
-            (SELECT json_group_array(labels.name) FROM labels WHERE case_row = cases.row AND value = 1),
+            (SELECT json_group_array(DISTINCT labels.name) FROM labels WHERE case_row = cases.row AND value = 1),
             {FACTS}
          FROM cases JOIN sources ON sources.row = cases.source {condition}
          ORDER BY cases.row LIMIT ? OFFSET ?"
@@ -80,7 +80,11 @@ pub(super) fn stats(connection: &Connection) -> Sql<Stats> {
         )?,
         labels: counts(
             connection,
-            "SELECT name, count(*) FROM labels WHERE value = 1 GROUP BY name ORDER BY 2 DESC, 1",
+            "SELECT name, count(DISTINCT case_row) FROM labels WHERE value = 1 GROUP BY name ORDER BY 2 DESC, 1",
+        )?,
+        readers: counts(
+            connection,
+            "SELECT reader, count(DISTINCT case_row) FROM labels WHERE reader <> '' GROUP BY reader ORDER BY 2 DESC, 1",
         )?,
         bytes: 0,
         generation: generation(connection)?,

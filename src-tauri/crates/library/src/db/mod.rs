@@ -19,6 +19,7 @@ mod embeddings;
 mod filter;
 mod imports;
 mod key;
+mod labels;
 mod leaks;
 mod list;
 mod maintain;

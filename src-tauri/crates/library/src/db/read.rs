@@ -122,15 +122,22 @@ fn texts(connection: &Connection, case: i64) -> Sql<(Vec<Text>, Vec<Question>)> 
 }
 
 fn labels(connection: &Connection, case: i64) -> Sql<Vec<Label>> {
-    let mut statement =
-        connection.prepare("SELECT name, value FROM labels WHERE case_row = ?1 ORDER BY name")?;
-    let rows = statement.query_map([case], |row| {
-        Ok(Label {
-            name: row.get(0)?,
-            value: LabelValue::from_number(row.get(1)?),
-        })
-    })?;
+    let mut statement = connection.prepare(
+        "SELECT name, value, reader, at FROM labels WHERE case_row = ?1 ORDER BY name, reader",
+    )?;
+    let rows = statement.query_map([case], |row| label(row, 0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Reads `name, value, reader, at` from the column `first` on.
+pub(super) fn label(row: &Row<'_>, first: usize) -> rusqlite::Result<Label> {
+    let reader: String = row.get(first + 2)?;
+    Ok(Label {
+        name: row.get(first)?,
+        value: LabelValue::from_number(row.get(first + 1)?),
+        reader: Some(reader).filter(|reader| !reader.is_empty()),
+        at: row.get(first + 3)?,
+    })
 }
 
 fn regions(connection: &Connection, case: i64) -> Sql<Vec<Region>> {

@@ -115,7 +115,7 @@ impl<'t> Writer<'t> {
             )?,
             label: t.prepare(
                 "INSERT INTO labels (case_row, name, value) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (case_row, name) DO UPDATE SET value = excluded.value",
+                 ON CONFLICT (case_row, name, reader) DO UPDATE SET value = excluded.value",
             )?,
             region: t.prepare(
                 "INSERT OR IGNORE INTO boxes (case_row, image_row, label, x, y, width, height)

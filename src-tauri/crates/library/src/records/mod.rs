@@ -1,6 +1,7 @@
 //! What the case library keeps of an examination, and what a search may ask for.
 
 mod embeddings;
+mod labels;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,7 @@ pub use embeddings::{
     Coverage, Embedded, EmbeddingKind, NewEmbedding, Space, SpaceState, StoredEmbedding,
     Unembedded, UnembeddedImage, Unreadable,
 };
+pub use labels::{Label, LabelAction, LabelScheme, LabelValue, Reading, Wanted, reader_name};
 
 /// Where cases came from: a data set, a folder, an archive of the department.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,56 +124,6 @@ pub struct Text {
     pub body: String,
 }
 
-/// What is said of a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LabelValue {
-    /// 1: present.
-    Positive,
-    /// 0: absent.
-    Negative,
-    /// -1: the report does not decide.
-    Uncertain,
-}
-
-impl LabelValue {
-    /// 1, 0 or -1, as CheXpert writes it.
-    pub fn number(self) -> i64 {
-        match self {
-            Self::Positive => 1,
-            Self::Negative => 0,
-            Self::Uncertain => -1,
-        }
-    }
-
-    pub(crate) fn from_number(number: i64) -> Self {
-        match number {
-            0 => Self::Negative,
-            -1 => Self::Uncertain,
-            _ => Self::Positive,
-        }
-    }
-}
-
-/// A named property of a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Label {
-    /// As the source names it.
-    pub name: String,
-    /// What is said of it; a label that is not mentioned is not there.
-    pub value: LabelValue,
-}
-
-impl Label {
-    /// A label that is present.
-    pub fn present(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            value: LabelValue::Positive,
-        }
-    }
-}
-
 /// A question about a case and its answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
@@ -247,7 +199,7 @@ pub struct CaseRecord {
     pub images: Vec<ImageReference>,
     /// Reports and captions.
     pub texts: Vec<Text>,
-    /// Labels, by name.
+    /// Labels, by name and reader; those that came with the case first.
     pub labels: Vec<Label>,
     /// Questions and answers.
     pub questions: Vec<Question>,
@@ -273,7 +225,7 @@ pub struct CaseSummary {
     pub texts: u64,
     /// How many questions it has.
     pub questions: u64,
-    /// Names of the labels that are present.
+    /// Names of the labels that are present, whoever gave them.
     pub labels: Vec<String>,
 }
 
@@ -299,8 +251,10 @@ pub struct Filter {
     pub date_from: Option<String>,
     /// Latest date, `YYYY-MM-DD` or the beginning of one: `2020` takes in all of 2020.
     pub date_to: Option<String>,
-    /// Name of a label that is present; upper and lower case are the same.
+    /// Name of a label that is present, whoever gave it; upper and lower case are the same.
     pub label: Option<String>,
+    /// A reader who gave the case a label; upper and lower case are the same.
+    pub reader: Option<String>,
     /// See [`Facts::split`].
     pub split: Option<String>,
     /// Pseudonym of the patient whose cases are wanted.
@@ -343,6 +297,8 @@ pub struct Stats {
     pub splits: Vec<Count>,
     /// Cases with each label present, the most frequent first.
     pub labels: Vec<Count>,
+    /// Cases that each reader labelled, the busiest first.
+    pub readers: Vec<Count>,
     /// Bytes of the database.
     pub bytes: u64,
     /// See [`Storage::generation`](crate::Storage::generation).

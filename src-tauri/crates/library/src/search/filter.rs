@@ -5,7 +5,7 @@ use crate::import::date;
 use crate::records::Filter;
 
 const KEYS: &str =
-    "source, modality, body_part, view, sex, age, date, label, split, patient, not_patient";
+    "source, modality, body_part, view, sex, age, date, label, reader, split, patient, not_patient";
 
 impl Filter {
     /// Reads conditions of the form `key=value`.
@@ -42,6 +42,7 @@ impl Filter {
             "view" => self.view = Some(text),
             "sex" => self.sex = Some(text),
             "label" => self.label = Some(text),
+            "reader" => self.reader = Some(text),
             "split" => self.split = Some(text),
             "patient" => self.patient = Some(text),
             "not_patient" => self.not_patient = Some(text),

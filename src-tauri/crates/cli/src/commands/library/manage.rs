@@ -15,7 +15,7 @@ use crate::output::{CommandError, Output, counted};
 /// `lucency library list`
 #[derive(Args)]
 pub struct List {
-    /// Condition: source, modality, body_part, view, sex, age, date, label, split, patient, not_patient; may be repeated
+    /// Condition: source, modality, body_part, view, sex, age, date, label, reader, split, patient, not_patient; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// Most cases to list

@@ -42,6 +42,10 @@ struct Asked {
 pub struct Questions {
     /// Everything.
     pub data: AnswerData,
+    /// Images as stored come first in the data, this many; other views follow.
+    pub stored: usize,
+    /// The same with the features of VQA-RAD's images averaged over small views, where that is wanted.
+    pub averaged: Option<AnswerData>,
     /// The head's shape.
     pub config: AnswerHeadConfig,
     /// Row of each question of VQA-RAD, in its order.
@@ -153,11 +157,18 @@ pub fn gather(
         hidden: HIDDEN,
         buckets: BUCKETS,
         answers,
+        gated: true,
         memory: None,
         ranker: None,
     };
     Ok(Questions {
-        data: AnswerData { features, rows },
+        stored: features.len(),
+        averaged: None,
+        data: AnswerData {
+            features,
+            rows,
+            ..AnswerData::default()
+        },
         config,
         vqa,
         easy,

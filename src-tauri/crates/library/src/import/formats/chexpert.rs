@@ -68,10 +68,7 @@ fn draft(policy: Policy, fields: &Fields, part: &Part) -> Taken<Draft> {
                 format!("the label {name:?} is neither 1, 0, -1 nor empty"),
             )
         })?;
-        labels.extend(decide(value, policy).map(|value| Label {
-            name: name.into(),
-            value,
-        }));
+        labels.extend(decide(value, policy).map(|value| Label::imported(name, value)));
     }
     Ok(Draft {
         key: format!("{patient}/{study}"),

@@ -133,10 +133,7 @@ fn labels(columns: &Columns, fields: &Fields) -> Vec<Label> {
             continue;
         };
         match words::label_value(&text) {
-            Some(value) => labels.push(Label {
-                name: column.into(),
-                value,
-            }),
+            Some(value) => labels.push(Label::imported(column, value)),
             None => {
                 let names = text.split(['|', ';', '\n']).map(str::trim);
                 labels.extend(names.filter(|name| !name.is_empty()).map(Label::present));

@@ -64,10 +64,7 @@ fn draft(fields: &Fields, _: &Part) -> Taken<Draft> {
         ])],
         texts,
         labels: radiology
-            .map(|value| Label {
-                name: "radiology".into(),
-                value,
-            })
+            .map(|value| Label::imported("radiology", value))
             .into_iter()
             .collect(),
         ..Draft::default()

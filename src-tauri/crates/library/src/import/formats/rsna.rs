@@ -42,10 +42,7 @@ fn draft(fields: &Fields, part: &Part) -> Taken<Draft> {
         let target = fields.need("Target")?;
         let value = words::label_value(&target).filter(|value| *value != LabelValue::Uncertain);
         let value = value.ok_or_else(|| Refusal::new("bad_label", "Target is neither 0 nor 1"))?;
-        labels.push(Label {
-            name: "Pneumonia".into(),
-            value,
-        });
+        labels.push(Label::imported("Pneumonia", value));
         if value == LabelValue::Positive {
             let number = |column: &str| {
                 let number = fields.need(column)?.parse::<f64>().ok();
