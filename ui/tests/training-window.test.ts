@@ -162,6 +162,15 @@ test('an adapter that the gate refused says why, and stays out of use', async ()
   expect(screen.queryByTestId('report-activate')).toBeNull()
 })
 
+test('a report says what was forgotten, and the gate warns of it', async () => {
+  await show()
+  await fireEvent.click(within(version('ward-lora')).getByTestId('version-report'))
+  expect((await screen.findByTestId('gate-warnings')).textContent).toContain('It forgot some of what the pack knew')
+  const rows = [...screen.getByTestId('forgotten').querySelectorAll('tbody tr')].map((row) => row.textContent ?? '')
+  expect(rows[0]?.replace(/\s+/g, ' ')).toContain('−0.230 (−0.310 to −0.150) – forgotten')
+  expect(rows[1]).not.toContain('forgotten')
+})
+
 test('footer and provenance say which adapter is in use, and rolling back takes it away', async () => {
   await show()
   await fireEvent.click(within(version('ward-2023')).getByTestId('activate'))

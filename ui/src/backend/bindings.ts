@@ -1863,6 +1863,10 @@ passes: boolean,
  */
 reasons: Array<string>, 
 /**
+ * What should be known before it goes live, such as what its towers forgot.
+ */
+warnings: Array<string>, 
+/**
  * Bytes of its folder.
  */
 bytes: number, };
@@ -2011,6 +2015,40 @@ after: FigureInterval,
  */
 before: FigureInterval, };
 
+export type ForgottenRow = { 
+/**
+ * What was asked.
+ */
+name: string, 
+/**
+ * `auroc`, `accuracy` or `recall@5`.
+ */
+measure: string, 
+/**
+ * Cases.
+ */
+cases: number, 
+/**
+ * The pack alone.
+ */
+before: number, 
+/**
+ * With the adapter.
+ */
+after: number, 
+/**
+ * 95 % interval of the change.
+ */
+low: number | null, 
+/**
+ * See `low`.
+ */
+high: number | null, 
+/**
+ * True if the whole interval lies below zero.
+ */
+forgotten: boolean, };
+
 export type AdapterReport = { 
 /**
  * The adapter.
@@ -2063,4 +2101,8 @@ worst: Array<WorstCase>,
 /**
  * Recall after contrastive training; else empty.
  */
-retrieval: Array<RecallRow>, };
+retrieval: Array<RecallRow>, 
+/**
+ * What its towers no longer know of the demo cases; empty for a method that leaves them alone.
+ */
+forgotten: Array<ForgottenRow>, };

@@ -251,6 +251,9 @@ pub struct Gate {
     pub passes: bool,
     /// What speaks against it.
     pub reasons: Vec<String>,
+    /// What should be known before, though it does not speak against it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Lets an adapter pass whose macro AUROC gains with its whole interval and whose calibration is not worse.
@@ -280,6 +283,7 @@ pub fn gate(evaluation: &Evaluation) -> Gate {
     Gate {
         passes: reasons.is_empty(),
         reasons,
+        warnings: Vec::new(),
     }
 }
 

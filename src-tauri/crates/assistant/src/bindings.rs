@@ -116,6 +116,7 @@ pub fn typescript() -> String {
         ConfusionTable,
         WorstCase,
         RecallRow,
+        ForgottenRow,
         AdapterReport,
     );
     out

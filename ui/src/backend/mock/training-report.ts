@@ -5,6 +5,7 @@ import type {
   AdapterSummary,
   ClassFigures,
   ClassPlots,
+  ForgottenRow,
   FigureInterval,
   PlotPoint,
   RecallRow,
@@ -88,6 +89,29 @@ const WORST: WorstCase[] = [0, 1, 2, 3, 4].map((i) => ({
   probability: 0.97 - 0.06 * i,
 }))
 
+const FORGOTTEN: ForgottenRow[] = [
+  {
+    name: 'Findings on a chest radiograph',
+    measure: 'auroc',
+    cases: 66,
+    before: 0.94,
+    after: 0.71,
+    low: -0.31,
+    high: -0.15,
+    forgotten: true,
+  },
+  {
+    name: 'Kind of image',
+    measure: 'accuracy',
+    cases: 96,
+    before: 1,
+    after: 0.99,
+    low: -0.03,
+    high: 0,
+    forgotten: false,
+  },
+]
+
 /** The report of an adapter; of one that the gate refused, a report that shows why. */
 export function mockReport(adapter: AdapterSummary): AdapterReport {
   const skill = adapter.passes ? 0.32 : 0.12
@@ -141,5 +165,6 @@ export function mockReport(adapter: AdapterSummary): AdapterReport {
         },
     worst: contrastive ? [] : WORST,
     retrieval: contrastive ? RECALL : [],
+    forgotten: adapter.method === 'probe' ? [] : FORGOTTEN,
   }
 }

@@ -26,6 +26,8 @@ const TOTAL = 60
 /** The columns of the table that the mock has. */
 const COLUMNS = ['file', 'patient', 'finding', 'report', 'view']
 
+const FORGOT =
+  'it forgot some of what the pack knew: Findings on a chest radiograph (auroc) falls from 0.940 to 0.710 on the demo cases'
 const GAIN = 'the gain of 0.021 has an interval from −0.069 to 0.111, which does not lie above zero'
 
 function requestOf(name: string, preset: string, notes = ''): TrainingRequest {
@@ -280,6 +282,7 @@ export class MockTraining extends MockLibrary {
       base_value: 0.481,
       passes,
       reasons: passes ? [] : [GAIN],
+      warnings: method === 'probe' ? [] : [FORGOT],
       bytes: 1_240_000,
     }
   }

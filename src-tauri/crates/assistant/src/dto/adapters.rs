@@ -52,6 +52,9 @@ pub struct AdapterSummary {
     pub passes: bool,
     /// Why it may not.
     pub reasons: Vec<String>,
+    /// What should be known before it goes live, such as what its towers forgot.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Bytes of its folder.
     pub bytes: u64,
 }
@@ -80,6 +83,27 @@ pub struct ClassFigures {
     pub ece: f64,
     /// Brier score.
     pub brier: f64,
+}
+
+/// A task of the demo cases, before and after: what an adapter's towers no longer know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct ForgottenRow {
+    /// What was asked.
+    pub name: String,
+    /// `auroc`, `accuracy` or `recall@5`.
+    pub measure: String,
+    /// Cases.
+    pub cases: usize,
+    /// The pack alone.
+    pub before: f64,
+    /// With the adapter.
+    pub after: f64,
+    /// 95 % interval of the change.
+    pub low: Option<f64>,
+    /// See `low`.
+    pub high: Option<f64>,
+    /// True if the whole interval lies below zero.
+    pub forgotten: bool,
 }
 
 /// One line of the before/after table.
@@ -189,4 +213,7 @@ pub struct AdapterReport {
     pub worst: Vec<WorstCase>,
     /// Recall after contrastive training; else empty.
     pub retrieval: Vec<RecallRow>,
+    /// What its towers no longer know of the demo cases; empty for a method that leaves them alone.
+    #[serde(default)]
+    pub forgotten: Vec<ForgottenRow>,
 }

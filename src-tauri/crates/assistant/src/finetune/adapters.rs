@@ -88,6 +88,7 @@ fn summary(adapter: &Adapter, hashes: &[String], in_use: &InUse) -> AdapterSumma
         value,
         base_value,
         passes: gate.as_ref().is_some_and(|g| g.passes),
+        warnings: gate.as_ref().map_or_else(Vec::new, |g| g.warnings.clone()),
         reasons: gate.map_or_else(none, |g| g.reasons),
         bytes: size_of(&adapter.dir),
     }

@@ -91,6 +91,7 @@ pub fn evaluate_adapter(
         gate: Gate {
             passes: false,
             reasons: Vec::new(),
+            warnings: Vec::new(),
         },
     };
     if manifest.method == Method::Contrastive {

@@ -6,13 +6,14 @@ use lucency_nn::{Interrupt, Progress};
 use lucency_train::cohort::{SplitRecord, join_duplicates};
 use lucency_train::finetune::{
     Adapter, AdapterManifest, BasePack, Evaluation, FORMAT, FeatureSet, Gate, LabelTable, Learned,
-    Method, ProbeChoice, Scorer, adapter_folder, contradictions, evaluate, gate,
+    Method, ProbeChoice, Scorer, Towers, adapter_folder, contradictions, evaluate, gate,
 };
 use lucency_train::statistics::Bootstrap;
 use serde::{Deserialize, Serialize};
 
 use super::cases::Cases;
 use super::divide::Sides;
+use super::forgotten::{ForgottenTask, forgotten};
 use super::judge::{Details, details, paths};
 use super::pairs::PairsReport;
 use super::{Base, Numbers, refuse};
@@ -55,6 +56,9 @@ pub struct TrainReport {
     /// After contrastive training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<PairsReport>,
+    /// What its towers no longer know of the demo cases; nothing of a method that leaves the towers alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<ForgottenTask>,
     /// Whether it may go live.
     pub gate: Gate,
 }
@@ -210,12 +214,14 @@ impl Site<'_> {
             judged_on: "nothing: no case was left out".into(),
             evaluation: None,
             retrieval: None,
+            forgotten: Vec::new(),
             gate: Gate {
                 passes: false,
                 reasons: vec![
                     "no case was left out to judge it on; add cases of other patients, or judge it by `lucency eval finetune`"
                         .into(),
                 ],
+                warnings: Vec::new(),
             },
         }
     }
@@ -286,6 +292,20 @@ impl Site<'_> {
         report.evaluation = Some(found);
         let files = paths(&self.cases, judged.rows);
         details(&own, &judged.after, &before, &files)
+    }
+
+    /// Puts into the report what the adapted towers no longer know, and warns of it.
+    pub(super) fn look_back(
+        &self,
+        towers: &Towers,
+        report: &mut TrainReport,
+        stop: &Interrupt,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let tasks = forgotten(self.job.options, &self.base, towers, stop, progress)?;
+        report.gate.warnings = tasks.iter().filter_map(ForgottenTask::warning).collect();
+        report.forgotten = tasks;
+        Ok(())
     }
 
     /// Writes the adapter's folder.

@@ -146,14 +146,18 @@ impl Site<'_> {
             }),
         };
         let details = self.judge(&table, judged, &mut report, stop, progress)?;
+        let none = || refuse("failed", "the run left no towers");
+        let towers = scorer.towers().ok_or_else(none)?;
+        // Learned words before class names leave the towers alone.
+        if plan.method != Method::Prompt {
+            self.look_back(towers, &mut report, stop, progress)?;
+        }
         let made = Made {
             manifest,
             report,
             details,
             record,
         };
-        let none = || refuse("failed", "the run left no towers");
-        let towers = scorer.towers().ok_or_else(none)?;
         self.write(made, &sides, Learned::Tuned(plan, towers), None)
     }
 
@@ -201,6 +205,7 @@ impl Site<'_> {
             report.judged_on = "patients who were left out".into();
             report.retrieval = Some(judged);
         }
+        self.look_back(&tuned.towers, &mut report, stop, progress)?;
         let made = Made {
             manifest: self.manifest(plan.method, plan.seed),
             report,

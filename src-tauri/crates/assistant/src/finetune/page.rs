@@ -2,11 +2,12 @@
 
 use lucency_train::finetune::{ClassReport, Evaluation, MacroReport};
 
+use super::ForgottenTask;
 use super::adapters::{part, read, report_of, summary_now};
 use super::judge::Details;
 use super::pairs::{PairsReport, Recall};
 use crate::Options;
-use crate::dto::{AdapterReport, ClassFigures, FigureInterval, RecallRow, ReportRow};
+use crate::dto::{AdapterReport, ClassFigures, FigureInterval, ForgottenRow, RecallRow, ReportRow};
 use crate::error::Result;
 
 /// What an adapter's report page shows.
@@ -45,7 +46,21 @@ pub fn adapter_report(options: &Options, name: &str) -> Result<AdapterReport> {
         confusion: details.confusion,
         worst: details.worst,
         retrieval: retrieval.map(recall_rows).unwrap_or_default(),
+        forgotten: report.forgotten.iter().map(forgotten_row).collect(),
     })
+}
+
+fn forgotten_row(task: &ForgottenTask) -> ForgottenRow {
+    ForgottenRow {
+        name: task.name.clone(),
+        measure: task.measure.clone(),
+        cases: task.cases,
+        before: task.base,
+        after: task.adapted,
+        low: task.low,
+        high: task.high,
+        forgotten: task.is_forgotten(),
+    }
 }
 
 fn rows(e: &Evaluation) -> Vec<ReportRow> {

@@ -109,13 +109,13 @@ fn embed(
 }
 
 /// Ranks of both directions.
-struct Ranks {
+pub(super) struct Ranks {
     to_report: Vec<Ranked>,
     to_image: Vec<Ranked>,
 }
 
 impl Ranks {
-    fn of(images: &Vectors, texts: &Vectors, reports: &[&str]) -> Result<Self> {
+    pub(super) fn of(images: &Vectors, texts: &Vectors, reports: &[&str]) -> Result<Self> {
         let right = |i: usize, j: usize| reports[i] == reports[j];
         Ok(Self {
             to_report: rank_all(images, texts, &right)?,
@@ -124,7 +124,7 @@ impl Ranks {
     }
 
     /// Mean recall of both directions among some cases.
-    fn mean(&self, k: usize, cases: &[usize]) -> f64 {
+    pub(super) fn mean(&self, k: usize, cases: &[usize]) -> f64 {
         let of = |ranked: &[Ranked]| recall(ranked, k, cases);
         0.5 * (of(&self.to_report) + of(&self.to_image))
     }
@@ -218,5 +218,6 @@ pub fn gate_pairs(report: &PairsReport) -> Gate {
     Gate {
         passes: reasons.is_empty(),
         reasons,
+        warnings: Vec::new(),
     }
 }

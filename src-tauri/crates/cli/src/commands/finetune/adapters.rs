@@ -93,9 +93,12 @@ impl Adapters {
                     format!("judged on {}", report.judged_on),
                 ];
                 let reasons = report.adapter.reasons.iter().map(|r| format!("  {r}"));
+                let warnings = &report.adapter.warnings;
+                let warnings = warnings.iter().map(|w| format!("warning: {w}"));
                 lines
                     .into_iter()
                     .chain(reasons)
+                    .chain(warnings)
                     .collect::<Vec<_>>()
                     .join("\n")
             }),

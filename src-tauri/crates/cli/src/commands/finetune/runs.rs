@@ -1,9 +1,12 @@
-//! `lucency runs list|show|resume|pause|cancel|remove`.
+//! `lucency runs list|show|report|resume|pause|cancel|remove`.
+
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use lucency_assistant::Options;
 use lucency_assistant::dto::{TrainingRun, TrainingRunDetail, TrainingState};
 use lucency_assistant::finetune::{
-    Background, cancel_run, pause_run, remove_run, run_detail, runs, take_up_run,
+    Background, cancel_run, pause_run, remove_run, report_pdf, run_detail, runs, take_up_run,
 };
 use serde::Serialize;
 
@@ -20,6 +23,14 @@ pub enum Runs {
     Show {
         /// Name of the run
         name: String,
+    },
+    /// Write the report of a run, or of an adapter that came from elsewhere, as a PDF file
+    Report {
+        /// Name of the run or adapter
+        name: String,
+        /// File to write; nothing may be there
+        #[arg(long, value_name = "FILE.pdf")]
+        pdf: PathBuf,
     },
     /// Go on with a run that was paused or killed, or that failed
     Resume {
@@ -53,6 +64,12 @@ struct Removed<'a> {
     removed: &'a str,
 }
 
+#[derive(Serialize)]
+struct Written {
+    file: String,
+    pages: usize,
+}
+
 impl Runs {
     /// Runs the command.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
@@ -69,6 +86,7 @@ impl Runs {
                 })
             }
             Self::Show { name } => output.print(&run_detail(&options, name)?, detail),
+            Self::Report { name, pdf } => write_report(&options, name, pdf, output),
             Self::Resume { name } => {
                 let run = take_up_run(&options, name)?;
                 go_on(&options, &run, &Background::default(), output)
@@ -83,6 +101,25 @@ impl Runs {
             }
         }
     }
+}
+
+fn write_report(
+    options: &Options,
+    name: &str,
+    pdf: &Path,
+    output: Output,
+) -> Result<(), CommandError> {
+    let place = pdf.display().to_string();
+    if pdf.exists() {
+        let message = format!("{place} is there already; remove it or choose another name");
+        return Err(CommandError::new("exists", message));
+    }
+    let (bytes, pages) = report_pdf(options, name)?;
+    std::fs::write(pdf, &bytes).map_err(|e| CommandError::new("io", format!("{place}: {e}")))?;
+    let written = Written { file: place, pages };
+    output.print(&written, |w| {
+        format!("{} pages written to {}", w.pages, w.file)
+    })
 }
 
 fn line(run: &TrainingRun) -> String {

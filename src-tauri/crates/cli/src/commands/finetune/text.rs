@@ -26,6 +26,17 @@ pub fn train_report(report: &TrainReport) -> String {
             r.recall_at_5, r.base_recall_at_5, r.pairs
         )
     }));
+    lines.extend(report.forgotten.iter().map(|task| {
+        let forgotten = if task.is_forgotten() {
+            ", forgotten"
+        } else {
+            ""
+        };
+        format!(
+            "demo cases {} ({}): {:.3} after {:.3}{forgotten}",
+            task.name, task.measure, task.adapted, task.base
+        )
+    }));
     lines.extend(gate_lines(&report.gate));
     lines.join("\n")
 }
@@ -71,12 +82,14 @@ pub fn table(evaluation: &Evaluation) -> Vec<String> {
 
 /// Whether it may go live.
 pub fn gate_lines(gate: &Gate) -> Vec<String> {
-    match gate.passes {
+    let mut lines = match gate.passes {
         true => vec!["It may go live.".to_owned()],
         false => {
             let mut lines = vec!["It may not go live:".to_owned()];
             lines.extend(gate.reasons.iter().map(|r| format!("  {r}")));
             lines
         }
-    }
+    };
+    lines.extend(gate.warnings.iter().map(|w| format!("warning: {w}")));
+    lines
 }
