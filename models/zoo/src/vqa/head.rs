@@ -1,7 +1,7 @@
 //! The answer head.
 
 use candle_core::{Device, Tensor};
-use lucency_nn::ops::{l2_normalise, log_softmax_last};
+use lucency_nn::ops::{l2_normalise, log_softmax_last, tanh};
 use lucency_nn::{Bias, Embedding, Init, Linear, Weights};
 
 use super::evidence::{AnswerTexts, Evidence, Said, gather};
@@ -157,8 +157,8 @@ impl AnswerHead {
         if let Some((keep, _)) = keep {
             q = (q * keep)?;
         }
-        let v = self.image.forward(standard)?.tanh()?; // [b, h]
-        let mut fused = (&v * self.fuse_question.forward(&q)?.tanh()?)?; // [b, h]
+        let v = tanh(&self.image.forward(standard)?)?; // [b, h]
+        let mut fused = (&v * tanh(&self.fuse_question.forward(&q)?)?)?; // [b, h]
         if let Some((_, keep)) = keep {
             fused = (fused * keep)?;
         }

@@ -44,6 +44,9 @@ fn formed() -> RememberConfig {
 /// A little of the head stays everywhere: it knows which answers a question's form rules out.
 const RULES: f64 = 1e-3;
 
+/// Factors on head and memory where both are added.
+pub const ADDED: (f64, f64) = (0.25, 10.0);
+
 const ROWS: [Row; 6] = [
     Row {
         name: "1 head alone",
@@ -77,7 +80,7 @@ const ROWS: [Row; 6] = [
     },
     Row {
         name: "6 head and memory added",
-        mix: (0.25, 10.0),
+        mix: ADDED,
         memory: RememberConfig::default,
         templates: true,
     },

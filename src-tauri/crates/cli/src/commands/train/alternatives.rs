@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use clap::ValueEnum;
 use lucency_train::answers::{Control, FitConfig, Judged, RankConfig, judge};
+use lucency_train::metrics::vqa::VqaScore;
 
-use super::ablations::{Ablations, rates, scores};
-use super::folds::{Fitted, crossed_rankers, gather, refit_folds};
+use super::ablations::{ADDED, Ablations, no_rankers, rates, scores};
+use super::folds::{Fitted, Ranked, crossed_rankers, gather, refit_folds};
 use super::recipe::{Learned, Pool, Recipe};
 
 /// Another way to fit the head.
@@ -66,7 +67,7 @@ impl Alternative {
     }
 }
 
-/// Judges the head alone and the whole answerer, fitted plainly and in other ways, on the same questions.
+/// Judges the head alone, head and memory added, and the whole answerer, fitted plainly and in other ways, on the same questions.
 ///
 /// - `plain`: how `folds` were fitted
 /// - `limit`: how many folds of each kind are fitted anew and judged
@@ -75,32 +76,63 @@ pub fn measure(
     plain: &Recipe<'_>,
     folds: &[Fitted],
     wanted: &[Alternative],
-    limit: usize,
-    members: u64,
+    (limit, members): (usize, u64),
+    ranked: Ranked,
 ) -> Result<Ablations> {
     let mut out = Ablations::new();
     let mut put = |name: &str, recipe: &Recipe<'_>| -> Result<()> {
-        let folds = refit_folds(recipe, folds, limit)?;
+        let folds = refit_folds(recipe, folds, limit, ranked)?;
         eprintln!("{name}");
-        let heads: Vec<Learned> = folds.iter().map(|f| f.learned.clone()).collect();
-        let rankers = crossed_rankers(&folds, &RankConfig::default())?;
-        out.insert(format!("{name}: head alone"), alone(recipe, &folds)?);
-        let whole = rates(recipe.shown(), &folds, &heads, &rankers)?;
-        out.insert(format!("{name}: whole answerer"), whole);
+        for (kind, rates) in kinds(recipe, &folds)? {
+            out.insert(format!("{name}: {kind}"), rates);
+        }
+        if ranked == Ranked::Yes {
+            let heads: Vec<Learned> = folds.iter().map(|f| f.learned.clone()).collect();
+            let rankers = crossed_rankers(&folds, &RankConfig::default())?;
+            let whole = rates(recipe.shown(), &folds, &heads, &rankers)?;
+            out.insert(format!("{name}: whole answerer"), whole);
+        }
         Ok(())
     };
-    put("as shipped", plain)?;
+    put("plain", plain)?;
     for alternative in wanted {
         put(alternative.name(), &alternative.of(plain, members))?;
     }
     Ok(out)
 }
 
-/// Rates of the heads without memory and ranker.
-fn alone(
+/// Rates of the head alone, and of head and memory added, by set with that word behind it.
+pub fn heads(recipe: &Recipe<'_>, folds: &[Fitted]) -> Result<BTreeMap<String, VqaScore>> {
+    let named = kinds(recipe, folds)?.into_iter().flat_map(|(kind, rates)| {
+        let names = rates.into_iter();
+        names.map(move |(set, score)| (format!("{set}, {kind}"), score))
+    });
+    Ok(named.collect())
+}
+
+fn kinds(
     recipe: &Recipe<'_>,
     folds: &[Fitted],
-) -> Result<BTreeMap<String, lucency_train::metrics::vqa::VqaScore>> {
+) -> Result<[(&'static str, BTreeMap<String, VqaScore>); 2]> {
+    let both: Vec<Learned> = folds.iter().map(with_memory_added).collect();
+    let both = rates(recipe.shown(), folds, &both, &no_rankers(folds))?;
+    Ok([
+        ("head alone", alone(recipe, folds)?),
+        ("head and memory added", both),
+    ])
+}
+
+/// A fold's head and memory, weighed as in the sixth row of the ablations.
+fn with_memory_added(fitted: &Fitted) -> Learned {
+    let mut learned = fitted.learned.clone();
+    if let Some(memory) = &mut learned.config.memory {
+        (memory.trust, memory.weight) = ADDED;
+    }
+    learned
+}
+
+/// Rates of the heads without memory and ranker.
+fn alone(recipe: &Recipe<'_>, folds: &[Fitted]) -> Result<BTreeMap<String, VqaScore>> {
     let mut sets: BTreeMap<String, Judged> = BTreeMap::new();
     for fitted in folds.iter().filter(|f| f.judged) {
         let head = fitted.learned.head_alone()?;

@@ -15,7 +15,10 @@ use lucency_zoo::vqa::AnswerHead;
 use super::alternatives::{self, Alternative};
 use super::clip::{EARLIER, KEPT_SIDE, TRAIN_SEEDS, demo_config, demo_preprocess};
 use super::findings::{self, FindingFigures};
-use super::folds::{Fitted, fit_folds, measure, ranker_of, refit_folds};
+use super::folds::{
+    Fitted, Ranked, fit_first_folds, fit_folds, limit_folds, measure, ranker_of, refit_folds,
+};
+use super::kept::{Kept, key_of};
 use super::measured::{Measured, OverSeeds};
 use super::pack::{self, Parts};
 use super::prompts::Prompts;
@@ -66,9 +69,13 @@ pub struct AnswersArgs {
     /// used. An ensemble has as many members.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=32))]
     seeds: u64,
-    /// Folds of each kind, of known images and of new ones, that are fitted anew for other seeds and other ways [default: all].
+    /// Folds of each kind, of known images and of new ones, that are fitted anew for other seeds and other ways, and with
+    /// --validate-only judged at all [default: all].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4))]
     fold_limit: Option<u64>,
+    /// Measure heads and memories alone, without rankers, and only those of the first folds; writes no pack.
+    #[arg(long, requires = "fold_limit")]
+    heads_only: bool,
     /// What becomes of the seeds' heads: the first is used, their mean, or one that learned from their mean.
     #[arg(long, value_enum, default_value_t = PoolChoice::First)]
     pool: PoolChoice,
@@ -142,12 +149,16 @@ impl AnswersArgs {
             phantoms: &asked,
             held_out: &others,
         };
-        let mut questions = gather(&clip, &tokenizer, &preprocess, &sources)?;
         let towers = Towers {
             clip: &clip,
             tokenizer: &tokenizer,
             preprocess: &preprocess,
+            kept: Kept {
+                folder: self.run.join("kept"),
+                towers: key_of(&std::fs::read(checkpoint.averaged())?),
+            },
         };
+        let mut questions = gather(&towers, &sources)?;
         if self.alternatives.iter().any(|a| a.wants_variants()) {
             views::add_variants(&towers, &mut questions, &vqa)?;
         }
@@ -164,16 +175,23 @@ impl AnswersArgs {
             stop: &stop,
             kept: self.run.join("folds"),
         };
-        let folds = fit_folds(&recipe, &vqa, self.seed)?;
+        let limit = self.fold_limit.map_or(usize::MAX, |n| n as usize);
+        if self.heads_only {
+            let folds = fit_first_folds(&recipe, &vqa, self.seed, limit)?;
+            return self.heads(&recipe, &folds);
+        }
+        let mut folds = fit_folds(&recipe, &vqa, self.seed)?;
+        if self.validate_only {
+            limit_folds(&mut folds, limit);
+        }
         let data = &questions.data;
         let mut validated = measure(&questions, data, &vqa, &folds, &RankConfig::default())?;
         if self.ablations {
             validated.ablations = ablations::measure(&questions, &vqa, &folds)?;
         }
-        let limit = self.fold_limit.map_or(usize::MAX, |n| n as usize);
         if !self.alternatives.is_empty() {
-            let (wanted, members) = (&self.alternatives, self.seeds);
-            let other = alternatives::measure(&recipe, &folds, wanted, limit, members)?;
+            let (wanted, sizes) = (&self.alternatives, (limit, self.seeds));
+            let other = alternatives::measure(&recipe, &folds, wanted, sizes, Ranked::Yes)?;
             validated.ablations.extend(other);
         }
         if self.seeds > 1 && self.pool == PoolChoice::First {
@@ -242,6 +260,29 @@ impl AnswersArgs {
         Ok(stages)
     }
 
+    /// The heads and memories of the first folds alone, fitted plainly and in other ways.
+    fn heads(&self, recipe: &Recipe<'_>, folds: &[Fitted]) -> Result<Measured> {
+        let (wanted, sizes) = (&self.alternatives, (folds.len(), self.seeds));
+        let ablations = alternatives::measure(recipe, folds, wanted, sizes, Ranked::No)?;
+        let seeds = (0..self.seeds)
+            .map(|k| {
+                let how = self.how(self.seed + k);
+                let seed = Recipe {
+                    how,
+                    ..recipe.clone()
+                };
+                alternatives::heads(&seed, &refit_folds(&seed, folds, folds.len(), Ranked::No)?)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Measured {
+            answers: BTreeMap::new(),
+            threshold: 0.0,
+            ablations,
+            seeds: OverSeeds::of(&seeds),
+            findings: None,
+        })
+    }
+
     /// Mean and standard deviation of every figure over seeds of head and ranker; the folds stay the same.
     fn over_seeds(
         &self,
@@ -260,7 +301,7 @@ impl AnswersArgs {
                     seed: RankConfig::default().seed + k,
                     ..RankConfig::default()
                 };
-                let folds = refit_folds(&recipe, folds, limit)?;
+                let folds = refit_folds(&recipe, folds, limit, Ranked::Yes)?;
                 eprintln!("seed {}/{}", k + 1, self.seeds);
                 let questions = recipe.questions;
                 Ok(measure(questions, recipe.shown(), vqa, &folds, &rank)?.answers)

@@ -41,6 +41,8 @@ pub struct Fold {
 /// A fold whose head is fitted.
 #[derive(Clone)]
 pub struct Fitted {
+    /// Its number among all folds.
+    pub number: usize,
     /// What it was fitted on.
     pub fold: Fold,
     /// Head and memory.
@@ -114,11 +116,24 @@ fn folds(questions: &Questions, vqa: &VqaRad, seed: u64) -> Vec<Fold> {
 
 /// Fits a head for every fold.
 pub fn fit_folds(recipe: &Recipe<'_>, vqa: &VqaRad, seed: u64) -> Result<Vec<Fitted>> {
+    fit_first_folds(recipe, vqa, seed, usize::MAX)
+}
+
+/// Fits a head for the first folds of each kind, at most `limit` of each.
+pub fn fit_first_folds(
+    recipe: &Recipe<'_>,
+    vqa: &VqaRad,
+    seed: u64,
+    limit: usize,
+) -> Result<Vec<Fitted>> {
     let folds = folds(recipe.questions, vqa, seed);
     let total = folds.len();
+    let names: Vec<&str> = folds.iter().map(|fold| fold.name).collect();
+    let before = |k: usize| names[..k].iter().filter(|name| **name == names[k]).count();
     folds
         .into_par_iter()
         .enumerate()
+        .filter(|(k, _)| before(*k) < limit)
         .map(|(k, fold)| {
             let fitted = fit_fold(recipe, k, fold)?;
             eprintln!("fold {}/{total}: {} questions", k + 1, fitted.weighed.len());
@@ -128,7 +143,22 @@ pub fn fit_folds(recipe: &Recipe<'_>, vqa: &VqaRad, seed: u64) -> Result<Vec<Fit
 }
 
 fn fit_fold(recipe: &Recipe<'_>, k: usize, fold: Fold) -> Result<Fitted> {
-    let learned = recipe.learn(&format!("fold-{k}"), &fold.train)?;
+    let learned = recipe.learn(&fold_name(k), &fold.train)?;
+    Ok(Fitted {
+        number: k,
+        weighed: evidence(recipe, &fold, &learned)?,
+        fold,
+        learned,
+        judged: true,
+    })
+}
+
+fn fold_name(number: usize) -> String {
+    format!("fold-{number}")
+}
+
+/// What a fold's head and memory say about its questions.
+fn evidence(recipe: &Recipe<'_>, fold: &Fold, learned: &Learned) -> Result<Vec<Weighed>> {
     let head = learned.head(None)?;
     let data = recipe.shown();
     // Known images, new images and drawings count alike, however many questions each has.
@@ -137,34 +167,71 @@ fn fit_fold(recipe: &Recipe<'_>, k: usize, fold: Fold) -> Result<Fitted> {
     let mut weighed = weigh(&head, data, &fold.asked, share(judged))?;
     let phantoms = recipe.questions.phantom_held_out.len();
     weighed.extend(weigh(&head, data, &fold.phantoms, share(phantoms))?);
-    Ok(Fitted {
-        fold,
-        learned,
-        weighed,
-        judged: true,
-    })
+    Ok(weighed)
+}
+
+/// Whether the whole answerer is wanted, which takes a ranker for every fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ranked {
+    /// Head and memory only.
+    No,
+    /// The whole answerer too.
+    Yes,
 }
 
 /// The same folds with the first ones of each kind fitted anew by another recipe; only those are judged.
 ///
 /// - `folds`: fitted by the plain recipe; those that are kept give the rankers of the others something to learn from
 /// - `limit`: how many of each kind are fitted anew
-pub fn refit_folds(recipe: &Recipe<'_>, folds: &[Fitted], limit: usize) -> Result<Vec<Fitted>> {
-    let place = |k: usize| {
-        let before = folds[..k].iter();
-        before.filter(|f| f.fold.name == folds[k].fold.name).count()
+pub fn refit_folds(
+    recipe: &Recipe<'_>,
+    folds: &[Fitted],
+    limit: usize,
+    ranked: Ranked,
+) -> Result<Vec<Fitted>> {
+    let refit = |fitted: &Fitted| -> Result<Fitted> {
+        let name = fold_name(fitted.number);
+        let fold = fitted.fold.clone();
+        let learned = match recipe.averaged {
+            true => recipe.learn(&name, &fold.train)?,
+            false => recipe.learn_beside(&name, &fold.train, &fitted.learned)?,
+        };
+        let weighed = match ranked {
+            Ranked::Yes => evidence(recipe, &fold, &learned)?,
+            Ranked::No => Vec::new(),
+        };
+        Ok(Fitted {
+            fold,
+            learned,
+            weighed,
+            judged: true,
+            number: fitted.number,
+        })
     };
     folds
         .par_iter()
         .enumerate()
-        .map(|(k, fitted)| match place(k) < limit {
-            true => fit_fold(recipe, k, fitted.fold.clone()),
+        .map(|(k, fitted)| match place(folds, k) < limit {
+            true => refit(fitted),
             false => Ok(Fitted {
                 judged: false,
                 ..fitted.clone()
             }),
         })
         .collect()
+}
+
+/// Leaves only the first folds of each kind to be judged.
+pub fn limit_folds(folds: &mut [Fitted], limit: usize) {
+    for k in 0..folds.len() {
+        folds[k].judged = place(folds, k) < limit;
+    }
+}
+
+/// A fold's place among those of its kind.
+fn place(folds: &[Fitted], k: usize) -> usize {
+    let before = folds[..k].iter();
+    before.filter(|f| f.fold.name == folds[k].fold.name).count()
 }
 
 /// A ranker of some folds' questions.

@@ -7,6 +7,7 @@ mod card;
 mod clip;
 mod findings;
 mod folds;
+mod kept;
 mod measured;
 mod mednist;
 mod pack;

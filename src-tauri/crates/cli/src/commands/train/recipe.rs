@@ -7,7 +7,8 @@ use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
 use lucency_nn::{Interrupt, Weights, save_tensors};
 use lucency_train::answers::{
-    AnswerData, FitConfig, Lessons, RememberConfig, ensemble, fit, fresh_head_weights, remember,
+    AnswerData, FitConfig, Lessons, RememberConfig, Remembered, ensemble, fit, fresh_head_weights,
+    remember,
 };
 use lucency_train::split::group_of;
 use lucency_zoo::vqa::{AnswerHead, AnswerHeadConfig, RankerConfig};
@@ -102,16 +103,32 @@ impl Recipe<'_> {
     /// - `vqa`: rows of the questions
     pub fn learn(&self, name: &str, vqa: &[usize]) -> Result<Learned> {
         let (mut tensors, mut config) = self.head(name, vqa)?;
-        let (memory, remembered) = remember(
+        let (memory, remembered) = self.memory(vqa, &config)?;
+        tensors.extend(remembered);
+        config.memory = Some(memory);
+        Ok(Learned { tensors, config })
+    }
+
+    /// The same beside a memory that was fitted on the same questions by a recipe that sees images in the same way.
+    pub fn learn_beside(&self, name: &str, vqa: &[usize], other: &Learned) -> Result<Learned> {
+        let (mut tensors, mut config) = self.head(name, vqa)?;
+        let remembered = other
+            .tensors
+            .iter()
+            .filter(|(k, _)| k.starts_with("memory."));
+        tensors.extend(remembered.map(|(k, v)| (k.clone(), v.clone())));
+        config.memory.clone_from(&other.config.memory);
+        Ok(Learned { tensors, config })
+    }
+
+    fn memory(&self, vqa: &[usize], config: &AnswerHeadConfig) -> Result<Remembered> {
+        Ok(remember(
             self.shown(),
             vqa,
             &self.questions.easy,
             config.answers.len(),
             &RememberConfig::default(),
-        )?;
-        tensors.extend(remembered);
-        config.memory = Some(memory);
-        Ok(Learned { tensors, config })
+        )?)
     }
 
     fn head(

@@ -10,11 +10,12 @@ use lucency_train::metrics::vqa::normalise_answer;
 use lucency_zoo::clip::Clip;
 use lucency_zoo::preprocess::{Image8, Preprocess};
 use lucency_zoo::tokenizer::ClipTokenizer;
-use lucency_zoo::vqa::{Question, QuestionForm, image_features};
+use lucency_zoo::vqa::{Question, QuestionForm, gram_ids, image_features};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::clip::SIDE;
+use super::kept::{Kept, image_key, key_of};
 use super::questions::Questions;
 use super::vqa_rad::VqaRad;
 
@@ -31,17 +32,41 @@ pub struct Towers<'a> {
     pub tokenizer: &'a ClipTokenizer,
     /// Of the images.
     pub preprocess: &'a Preprocess,
+    /// What they made of images and texts before.
+    pub kept: Kept,
 }
 
 impl Towers<'_> {
-    fn features(&self, images: &[Image8]) -> Result<Vec<Vec<f32>>> {
-        let mut features = Vec::with_capacity(images.len());
-        for chunk in images.chunks(32) {
-            let chunk: Vec<&Image8> = chunk.iter().collect();
-            let pixels = self.preprocess.batch(&chunk, &Device::Cpu)?;
-            features.extend(image_features(self.clip, &pixels)?.to_vec2::<f32>()?);
-        }
-        Ok(features)
+    /// What the answer head sees of some images, `[n][f]`.
+    pub fn features(&self, images: &[&Image8]) -> Result<Vec<Vec<f32>>> {
+        let key = image_key(images.iter().copied());
+        self.kept.rows("features", key, || {
+            let mut features = Vec::with_capacity(images.len());
+            for chunk in images.chunks(32) {
+                let pixels = self.preprocess.batch(chunk, &Device::Cpu)?;
+                features.extend(image_features(self.clip, &pixels)?.to_vec2::<f32>()?);
+            }
+            Ok(features)
+        })
+    }
+
+    /// Questions made ready for the head.
+    ///
+    /// - `buckets`: as the head's configuration states
+    pub fn questions(&self, texts: &[String], buckets: usize) -> Result<Vec<Question>> {
+        let embeddings = self.kept.rows("questions", key_of(&texts), || {
+            let ready = Question::batch(self.clip, self.tokenizer, texts, buckets)?;
+            Ok(ready.into_iter().map(|q| q.embedding).collect())
+        })?;
+        let ready = texts.iter().zip(embeddings);
+        Ok(ready
+            .map(|(text, embedding)| Question {
+                text: text.clone(),
+                grams: gram_ids(&self.tokenizer.encode(text), buckets),
+                embedding,
+                form: QuestionForm::of(text),
+            })
+            .collect())
     }
 }
 
@@ -55,6 +80,7 @@ pub fn averaged(towers: &Towers<'_>, questions: &Questions, vqa: &VqaRad) -> Res
     };
     for seed in 1..AVERAGED {
         let views = views_of(vqa, &Augment::gentle(), Facing::Same, seed)?;
+        let views: Vec<&Image8> = views.iter().collect();
         for (sum, view) in data.features.iter_mut().zip(towers.features(&views)?) {
             sum.iter_mut().zip(view).for_each(|(s, v)| *s += v);
         }
@@ -70,10 +96,12 @@ pub fn add_variants(towers: &Towers<'_>, questions: &mut Questions, vqa: &VqaRad
     let mut first_of = Vec::new();
     for seed in 1..=LEARNED {
         let views = views_of(vqa, &Augment::default(), Facing::Same, 100 + seed)?;
+        let views: Vec<&Image8> = views.iter().collect();
         first_of.push(questions.data.features.len());
         questions.data.features.extend(towers.features(&views)?);
     }
     let mirrored = views_of(vqa, &Augment::still(), Facing::Mirrored, 0)?;
+    let mirrored: Vec<&Image8> = mirrored.iter().collect();
     let first_mirrored = questions.data.features.len();
     questions.data.features.extend(towers.features(&mirrored)?);
 
@@ -83,7 +111,7 @@ pub fn add_variants(towers: &Towers<'_>, questions: &mut Questions, vqa: &VqaRad
         .map(|q| swap_sides(&q.question))
         .collect();
     let buckets = questions.config.buckets;
-    let swapped = Question::batch(towers.clip, towers.tokenizer, &swapped, buckets)?;
+    let swapped = towers.questions(&swapped, buckets)?;
     let data = &mut questions.data;
     for ((record, row), question) in vqa.questions.iter().zip(&questions.vqa).zip(swapped) {
         let own = data.rows[*row].clone();
