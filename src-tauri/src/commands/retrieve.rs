@@ -59,7 +59,9 @@ pub async fn case_open(
     let app = state.inner().clone();
     let work = state.jobs.run(&job_id, on_progress, move |stop, report| {
         let assistant = app.models.wait(stop)?;
-        let file = assistant.case_file(&case_id).map_err(|e| of_assistant(&e))?;
+        let file = assistant
+            .case_file(&case_id)
+            .map_err(|e| of_assistant(&e))?;
         Ok(study::open(&app, &[file], stop, report))
     });
     work.await
