@@ -159,7 +159,6 @@ impl VqaPlan {
             Preset::Tuned => Self {
                 rnn: Rnn::Gru,
                 mask_padding: true,
-                freeze_visual: true,
                 epochs: 40,
                 rate: Rate::Cosine {
                     peak: 2e-3,

@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use lucency_nn::{Interrupt, Progress, Weights, save_tensors};
 use lucency_train::answers::{FitConfig, RankConfig};
 use lucency_train::checkpoint::{Checkpoint, State};
+use lucency_train::metrics::vqa::VqaScore;
 use lucency_zoo::clip::Clip;
 use lucency_zoo::tokenizer::ClipTokenizer;
 use lucency_zoo::vqa::AnswerHead;
@@ -264,23 +265,35 @@ impl AnswersArgs {
     fn heads(&self, recipe: &Recipe<'_>, folds: &[Fitted]) -> Result<Measured> {
         let (wanted, sizes) = (&self.alternatives, (folds.len(), self.seeds));
         let ablations = alternatives::measure(recipe, folds, wanted, sizes, Ranked::No)?;
-        let seeds = (0..self.seeds)
-            .map(|k| {
-                let how = self.how(self.seed + k);
-                let seed = Recipe {
-                    how,
-                    ..recipe.clone()
-                };
-                alternatives::heads(&seed, &refit_folds(&seed, folds, folds.len(), Ranked::No)?)
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let runs = match self.seeds {
+            1 => Vec::new(),
+            _ => self.heads_over_seeds(recipe, folds)?,
+        };
         Ok(Measured {
             answers: BTreeMap::new(),
             threshold: 0.0,
             ablations,
-            seeds: OverSeeds::of(&seeds),
+            seeds: OverSeeds::of(&runs),
             findings: None,
         })
+    }
+
+    /// The rates of heads and memories, by seed.
+    fn heads_over_seeds(
+        &self,
+        recipe: &Recipe<'_>,
+        folds: &[Fitted],
+    ) -> Result<Vec<BTreeMap<String, VqaScore>>> {
+        (0..self.seeds)
+            .map(|k| {
+                let seed = Recipe {
+                    how: self.how(self.seed + k),
+                    ..recipe.clone()
+                };
+                let folds = refit_folds(&seed, folds, folds.len(), Ranked::No)?;
+                alternatives::heads(&seed, &folds)
+            })
+            .collect()
     }
 
     /// Mean and standard deviation of every figure over seeds of head and ranker; the folds stay the same.
