@@ -18,6 +18,7 @@ const COMMANDS: &[&str] = &[
     "ask",
     "cancel",
     "case_image",
+    "case_open",
     "check_raw_path",
     "close_study",
     "findings",

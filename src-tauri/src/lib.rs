@@ -36,6 +36,7 @@ const OPEN_FILES: &str = "open-files";
 
 /// Opens the window and returns when it is closed.
 pub fn run() -> ExitCode {
+    lucency_assistant::keep_freed_memory();
     let folder = std::env::current_dir().unwrap_or_default();
     let arguments = match arguments::parse(std::env::args_os().skip(1), &folder) {
         Request::Window(arguments) => arguments,
@@ -100,6 +101,7 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             findings::findings,
             retrieve::similar,
             retrieve::case_image,
+            retrieve::case_open,
             library::library_status,
             library::library_formats,
             library::library_preview,

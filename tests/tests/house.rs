@@ -115,10 +115,15 @@ fn studies_and_models_know_nothing_of_each_other() {
     let metadata = metadata();
     let allowed: &[(&str, &[&str])] = &[
         ("lucency-study", &[]),
-        ("lucency-library", &["lucency-study"]),
+        ("lucency-likeness", &[]),
+        ("lucency-library", &["lucency-likeness", "lucency-study"]),
         ("lucency-nn", &[]),
         ("lucency-zoo", &["lucency-nn"]),
         ("lucency-packs", &["lucency-nn", "lucency-zoo"]),
+        (
+            "lucency-train",
+            &["lucency-likeness", "lucency-nn", "lucency-zoo"],
+        ),
     ];
     for (name, allowed) in allowed {
         let package = list(&metadata, "packages")

@@ -316,6 +316,58 @@ fn another_pack_is_not_answered_from_the_first_ones_embeddings() {
 }
 
 #[test]
+fn an_adapter_with_embeddings_of_its_own_is_never_answered_from_the_packs() {
+    let place = Place::filled();
+    let data = place
+        .home
+        .path()
+        .join("data")
+        .to_string_lossy()
+        .into_owned();
+    let columns = "image=image,patient=patient,report=report";
+    let words = ["train", "contrastive", "--name", "pairs", "--epochs", "1"];
+    let map = ["--batch", "4", "--data", &data, "--table", "films.csv"];
+    place.json(&[&words[..], &map, &["--columns", columns]].concat());
+    let twin = place.twin(4);
+    let search = ["search", "--image", &twin, "-k", "3"];
+    let before = place.json(&search);
+    assert_eq!(before["hits"].as_array().map(Vec::len), Some(3));
+
+    // Three steps teach too little to pass the gate of `adapters activate`: its record is written here.
+    let in_use = place.home.path().join("adapters/active.json");
+    let hash = text(&place.json(&["packs", "list"])[0], "hash");
+    let record = serde_json::json!({ "packs": { hash: ["pairs"] } });
+    fs::write(&in_use, record.to_string()).expect("a record");
+    let unembedded = place.json(&search);
+    assert_eq!(unembedded["hits"], serde_json::json!([]), "nothing stale");
+    let notes = unembedded["notes"].to_string();
+    assert!(
+        notes.contains("12 of 12 images") && notes.contains("pairs"),
+        "{notes}"
+    );
+    let meant = ["search", "pleural effusion", "--by", "meaning"];
+    assert_eq!(place.json(&meant)["hits"], serde_json::json!([]));
+
+    let done = place.json(&["library", "embed"]);
+    assert_eq!(
+        (&done["images"], &done["reports"]),
+        (&STUDIES.into(), &STUDIES.into())
+    );
+    let own = place.json(&search);
+    assert_eq!(own["hits"][0]["case_id"], place.case(4));
+    assert_eq!(own["provenance"]["adapter"], "pairs");
+    let cosine = |found: &Value| found["hits"][0]["by_image"]["score"].as_f64();
+    assert_ne!(cosine(&own), cosine(&before), "in its own space");
+    assert_eq!(place.json(&["library", "stats"])["embeddings"], 4 * STUDIES);
+
+    // The pack's own embeddings are still there, and are answered from when it works alone again.
+    fs::remove_file(&in_use).expect("the record");
+    let after = place.json(&search);
+    assert_eq!(after["hits"], before["hits"]);
+    assert_eq!(after["notes"], before["notes"]);
+}
+
+#[test]
 fn an_embedding_that_is_killed_goes_on_and_unreadable_images_are_counted() {
     let place = Place::new();
     let home = place.home.path();

@@ -9,7 +9,7 @@ const settle = (ms = 60) => new Promise((resolve) => setTimeout(resolve, ms))
 const CASE = mockCase(0).case_id
 const subject = (number: number) => {
   const { case_id, source, facts } = mockCase(number)
-  return { caseId: case_id, source, facts, samePatientAs: null }
+  return { library: 'department' as const, caseId: case_id, source, facts, samePatientAs: null }
 }
 
 /** The demo study, its radiograph or its head shown, with a library. */

@@ -215,3 +215,20 @@ test('every control of the library, the comparison and the wizard has a name', a
     ).toBeTruthy()
   }
 })
+
+test('a demo case stands beside the current study too, under its own name, and goes again', async () => {
+  const { app, backend } = await show({ libraryCases: 0 })
+  await fireEvent.click(screen.getByTestId('tab-similar'))
+  await fireEvent.click(await screen.findByTestId('similar-run'))
+  const [first] = await screen.findAllByTestId('similar-case')
+  const button = within(first!).getByTestId('similar-compare')
+  await fireEvent.click(button)
+  await waitFor(() => expect(app.comparison.open).toBe(true))
+  expect(backend.calls).toContain('caseOpen chest-pa-1')
+  expect(backend.calls.some((call) => call.startsWith('libraryOpen'))).toBe(false)
+  expect(app.comparison.subject).toMatchObject({ library: 'demo', caseId: 'chest-pa-1', source: 'demo library' })
+  expect([button.getAttribute('aria-pressed'), button.textContent]).toEqual(['true', 'Comparing'])
+  expect(app.pane.seriesId).toBe('chest-pa')
+  await fireEvent.click(button)
+  expect([app.comparison.open, backend.calls.at(-1)]).toEqual([false, 'closeStudy study-chest-pa-1'])
+})

@@ -48,6 +48,7 @@ pub use embedding::Embedding;
 pub use error::{NnError, Result};
 pub use init::Init;
 pub use job::{Interrupt, Progress};
+pub use kernels::{keep_freed_memory, release_freed_memory};
 pub use layer_norm::LayerNorm;
 pub use linear::{Bias, Linear};
 pub use normed_conv::{NormedConv2d, Sizes};
@@ -80,4 +81,12 @@ pub fn set_threads(threads: usize) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Does work on a thread of the pool that all layers share.
+///
+/// A training step calls the pool hundreds of times. From a thread of the pool such a call costs little; from another thread
+/// each one puts that thread to sleep and wakes it again.
+pub fn on_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::join(work, || ()).0
 }

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::kernels::FrozenConv;
-use crate::{BatchNorm2d, Bias, Conv2d, Init, Mode, NnError, Result, Weights};
+use crate::{BatchNorm2d, Bias, Conv2d, Init, Mode, NnError, Result, Weights, ops};
 
 /// A convolution without bias and its batch normalisation; one pass over memory in a store that packs
 /// ([`Weights::packed`]), where the normalisation is worked into the weights.
@@ -65,6 +65,11 @@ impl NormedConv2d {
         Ok(Self(Kind::Layers { conv, norm }))
     }
 
+    /// Whether the layer was loaded for inference, so that [`NormedConv2d::forward_last`] takes it.
+    pub fn is_folded(&self) -> bool {
+        matches!(self.0, Kind::Folded { .. })
+    }
+
     /// Convolves and normalises.
     ///
     /// - `x`: `[b, inputs, h, w]`, f32
@@ -74,9 +79,7 @@ impl NormedConv2d {
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         match &self.0 {
             Kind::Layers { conv, norm } => norm.forward(&conv.forward(x)?, mode),
-            Kind::Folded { conv, sizes } => {
-                sizes.check(x, mode).and_then(|()| conv.forward(x, false))
-            }
+            Kind::Folded { .. } => self.turned(x, mode, false),
         }
     }
 
@@ -84,24 +87,54 @@ impl NormedConv2d {
     pub fn forward_relu(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         match &self.0 {
             Kind::Layers { conv, norm } => norm.forward_relu(&conv.forward(x)?, mode),
+            Kind::Folded { .. } => self.turned(x, mode, true),
+        }
+    }
+
+    fn turned(&self, x: &Tensor, mode: Mode, relu: bool) -> Result<Tensor> {
+        let y = self.forward_last(&ops::channels_last(x)?, None, relu, mode)?;
+        ops::channels_first(&y)
+    }
+
+    /// Convolves and normalises an image with channels innermost, in one pass with what follows.
+    ///
+    /// - `x`: `[b, h, w, inputs]`, f32
+    /// - `shortcut`: added to the result, `[b, h', w', outputs]`
+    /// - `relu`: whether `max(·, 0)` comes last
+    /// - returns `[b, h', w', outputs]`
+    ///
+    /// Errors unless the layer [is folded](NormedConv2d::is_folded), in training, and if a shape does not fit.
+    pub fn forward_last(
+        &self,
+        x: &Tensor,
+        shortcut: Option<&Tensor>,
+        relu: bool,
+        mode: Mode,
+    ) -> Result<Tensor> {
+        match &self.0 {
+            Kind::Layers { .. } => Err(NnError::argument(
+                "convolution",
+                "channels are innermost in networks that were loaded for inference alone",
+            )),
             Kind::Folded { conv, sizes } => {
-                sizes.check(x, mode).and_then(|()| conv.forward(x, true))
+                let (_, h, w, c) = x.dims4()?;
+                sizes.check([c, h, w], x.elem_count(), mode)?;
+                conv.forward(x, shortcut, relu)
             }
         }
     }
 }
 
 impl Sizes {
-    fn check(self, x: &Tensor, mode: Mode) -> Result<()> {
+    fn check(self, [c, h, w]: [usize; 3], elements: usize, mode: Mode) -> Result<()> {
         let wrong = |reason: String| Err(NnError::argument("convolution", reason));
-        let (_, c, h, w) = x.dims4()?;
         if mode == Mode::Train {
             return wrong("a network that was loaded for inference cannot be trained".into());
         }
         if c != self.inputs {
             return wrong(format!("{c} channels where {} are wanted", self.inputs));
         }
-        if h.min(w) + 2 * self.padding < self.kernel || x.elem_count() == 0 {
+        if h.min(w) + 2 * self.padding < self.kernel || elements == 0 {
             let kernel = self.kernel;
             return wrong(format!(
                 "a {h}×{w} image is smaller than the {kernel}×{kernel} kernel"

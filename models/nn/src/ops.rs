@@ -151,16 +151,42 @@ pub fn bce_with_logits_sum(logits: &Tensor, targets: &Tensor) -> Result<Tensor> 
 /// Errors if `size` is 0 or larger than the image.
 pub fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
     let (_, _, h, w) = x.dims4()?;
+    check_pool(size, h, w)?;
+    match size {
+        1 => Ok(x.clone()),
+        _ => kernels::avg_pool2d(x, size),
+    }
+}
+
+/// [`avg_pool2d`] of an image with channels innermost.
+///
+/// - `x`: `[b, h, w, c]`, f32
+/// - returns `[b, h / size, w / size, c]`
+pub fn avg_pool2d_last(x: &Tensor, size: usize) -> Result<Tensor> {
+    let (_, h, w, _) = x.dims4()?;
+    check_pool(size, h, w)?;
+    match size {
+        1 => Ok(x.clone()),
+        _ => kernels::avg_pool2d_last(x, size),
+    }
+}
+
+fn check_pool(size: usize, h: usize, w: usize) -> Result<()> {
     if size == 0 || size > h || size > w {
-        return Err(NnError::argument(
-            "average pooling",
-            format!("size {size} on {h}×{w}"),
-        ));
+        let reason = format!("size {size} on {h}×{w}");
+        return Err(NnError::argument("average pooling", reason));
     }
-    if size == 1 {
-        return Ok(x.clone());
-    }
-    kernels::avg_pool2d(x, size)
+    Ok(())
+}
+
+/// `[b, c, h, w]` as `[b, h, w, c]`.
+pub fn channels_last(x: &Tensor) -> Result<Tensor> {
+    Ok(x.permute((0, 2, 3, 1))?.contiguous()?)
+}
+
+/// `[b, h, w, c]` as `[b, c, h, w]`.
+pub fn channels_first(x: &Tensor) -> Result<Tensor> {
+    Ok(x.permute((0, 3, 1, 2))?.contiguous()?)
 }
 
 /// Zeroes each element with probability `p` and scales the others by `1 / (1 − p)`.

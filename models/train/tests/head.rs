@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use candle_core::{DType, Device};
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Tensor};
 use lucency_nn::{Interrupt, Weights, save_tensors};
-use lucency_train::answers::{AnswerData, Control, FitConfig, Row, fit, fresh_head_weights, judge};
+use lucency_train::answers::{
+    AnswerData, Control, FitConfig, Lessons, Row, Variants, ensemble, fit, fresh_head_weights,
+    judge,
+};
 use lucency_train::metrics::vqa::AnswerType;
 use lucency_zoo::vqa::{AnswerHead, AnswerHeadConfig, Question, QuestionForm, gram_ids};
 
@@ -32,6 +37,7 @@ fn config() -> AnswerHeadConfig {
         answers: ["ct", "left", "no", "right", "yes"]
             .map(String::from)
             .to_vec(),
+        gated: true,
         memory: None,
         ranker: None,
     }
@@ -94,7 +100,167 @@ fn how() -> FitConfig {
         image_dropout: 0.0,
         feature_noise: 0.1,
         label_smoothing: 0.0,
+        augment: 0.0,
+        mirror: 0.0,
+        distil: 0.0,
+        heat: 1.0,
     }
+}
+
+fn taught(
+    weights: &Weights,
+    data: &AnswerData,
+    rows: &[usize],
+    teacher: Option<&AnswerHead>,
+    how: &FitConfig,
+) -> HashMap<String, Tensor> {
+    let lessons = Lessons {
+        data,
+        rows,
+        teacher,
+    };
+    let stop = Interrupt::new();
+    fit(weights, &config(), &lessons, how, &stop, &mut |_| {}).unwrap()
+}
+
+fn head_of(tensors: HashMap<String, Tensor>, config: &AnswerHeadConfig) -> AnswerHead {
+    AnswerHead::load(&Weights::from_tensors(tensors, "test"), config).unwrap()
+}
+
+fn says(head: &AnswerHead, data: &AnswerData, rows: &[usize]) -> Vec<Vec<f32>> {
+    head.forward(&data.images_of(rows).unwrap(), &data.questions_of(rows))
+        .unwrap()
+        .to_vec2()
+        .unwrap()
+}
+
+#[test]
+fn an_ensemble_is_the_normalised_mean_of_its_members_logarithms() {
+    let data = data();
+    let rows = [0usize, 1, 2, 5];
+    let members: Vec<HashMap<String, Tensor>> = (1..=3)
+        .map(|seed| {
+            let weights = fresh_head_weights(&data.features, seed).unwrap();
+            AnswerHead::load(&weights, &config()).unwrap(); // draws the weights
+            weights.tensors().into_iter().collect()
+        })
+        .collect();
+    let (joint, shape) = ensemble(&members, &config()).unwrap();
+    assert_eq!(shape.hidden, 3 * config().hidden);
+    let together = says(&head_of(joint, &shape), &data, &rows);
+    let each: Vec<_> = members
+        .into_iter()
+        .map(|m| says(&head_of(m, &config()), &data, &rows))
+        .collect();
+    for (i, row) in together.iter().enumerate() {
+        let mean: Vec<f32> = (0..row.len())
+            .map(|a| each.iter().map(|m| m[i][a]).sum::<f32>() / 3.0)
+            .collect();
+        let whole = mean.iter().map(|v| v.exp()).sum::<f32>().ln();
+        for (a, (joint, mean)) in row.iter().zip(&mean).enumerate() {
+            let expected = mean - whole;
+            let close = (joint - expected).abs() < 1e-3 || (*joint < -1e3 && expected < -1e3);
+            assert!(close, "answer {a}: {joint} is not {expected}");
+        }
+    }
+    let mut lacking = HashMap::new();
+    lacking.insert(
+        "grams.weight".to_string(),
+        Tensor::new(&[0f32], &Device::Cpu).unwrap(),
+    );
+    let error = ensemble(&[lacking], &config()).unwrap_err().to_string();
+    assert!(error.contains("features.mean"), "{error}");
+}
+
+#[test]
+fn a_student_takes_over_what_its_teacher_says_of_wrong_answers() {
+    let data = data();
+    // A teacher that was told that left is right, and nothing else.
+    let mut swapped = data.clone();
+    for row in &mut swapped.rows {
+        row.answer = row.answer.map(|a| match a {
+            1 => 3,
+            3 => 1,
+            other => other,
+        });
+    }
+    let rows: Vec<usize> = (0..48).collect();
+    let fresh = |seed| fresh_head_weights(&data.features, seed).unwrap();
+    let teacher = head_of(taught(&fresh(1), &swapped, &rows, None, &how()), &config());
+    let sided: Vec<usize> = (48..72).filter(|r| r % 3 == 1).collect();
+    let right = |teacher: Option<&AnswerHead>, distil: f64| {
+        let how = FitConfig {
+            distil,
+            heat: 2.0,
+            ..how()
+        };
+        let head = head_of(taught(&fresh(2), &data, &rows, teacher, &how), &config());
+        let judged = judge(&head, &data, &sided, Control::Image).unwrap();
+        judged.right.iter().filter(|r| **r).count() as f64 / sided.len() as f64
+    };
+    assert!(
+        right(None, 0.9) > 0.8,
+        "without a teacher the share means nothing"
+    );
+    assert!(
+        right(Some(&teacher), 0.0) > 0.8,
+        "a share of nothing is no teaching"
+    );
+    assert!(
+        right(Some(&teacher), 0.99) < 0.2,
+        "the student follows its teacher"
+    );
+}
+
+#[test]
+fn variants_are_shown_in_place_of_a_question_with_their_own_answer() {
+    let mut data = data();
+    let (questions, images) = (data.rows.len(), data.features.len());
+    for image in 0..images {
+        let mut mirrored = data.features[image].clone();
+        mirrored[1] = -mirrored[1];
+        data.features.push(mirrored);
+    }
+    // Only mirrored images are shown: with the sides swapped in their answers nothing is lost.
+    for row in (1..questions).step_by(3) {
+        let own = data.rows[row].clone();
+        data.variants.insert(
+            row,
+            Variants {
+                views: Vec::new(),
+                mirrored: Some(data.rows.len()),
+            },
+        );
+        data.rows.push(Row {
+            image: images + own.image,
+            answer: own.answer.map(|a| if a == 1 { 3 } else { 1 }),
+            ..own
+        });
+    }
+    let how = FitConfig {
+        mirror: 1.0,
+        ..how()
+    };
+    let weights = fresh_head_weights(&data.features, 1).unwrap();
+    let rows: Vec<usize> = (0..48).collect();
+    let head = head_of(taught(&weights, &data, &rows, None, &how), &config());
+    let unseen: Vec<usize> = (48..72).filter(|r| r % 3 == 1).collect();
+    let judged = judge(&head, &data, &unseen, Control::Image).unwrap();
+    let right = judged.right.iter().filter(|r| **r).count();
+    assert!(right >= 7, "{right} of {}", unseen.len());
+}
+
+#[test]
+fn a_head_without_the_gate_may_say_anything() {
+    let data = data();
+    let weights = fresh_head_weights(&data.features, 4).unwrap();
+    AnswerHead::load(&weights, &config()).unwrap();
+    let open = AnswerHeadConfig {
+        gated: false,
+        ..config()
+    };
+    let row = &says(&AnswerHead::load(&weights, &open).unwrap(), &data, &[0])[0];
+    assert!(row.iter().all(|v| *v > -1e3), "{row:?}");
 }
 
 #[test]
@@ -102,16 +268,7 @@ fn a_head_learns_what_the_image_and_the_question_say_together() {
     let data = data();
     let weights = fresh_head_weights(&data.features, 1).unwrap();
     let rows: Vec<usize> = (0..48).collect();
-    let tensors = fit(
-        &weights,
-        &config(),
-        &data,
-        &rows,
-        &how(),
-        &Interrupt::new(),
-        &mut |_| {},
-    )
-    .unwrap();
+    let tensors = taught(&weights, &data, &rows, None, &how());
     let head = AnswerHead::load(&Weights::from_tensors(tensors, "test"), &config()).unwrap();
     let unseen: Vec<usize> = (48..72).collect();
     let share = |control| {

@@ -72,6 +72,7 @@ fn parts(data: &AnswerData) -> (HashMap<String, Tensor>, AnswerHeadConfig) {
         hidden: 8,
         buckets: BUCKETS,
         answers: ["ct", "left", "right"].map(String::from).to_vec(),
+        gated: true,
         memory: None,
         ranker: None,
     };

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use lucency_nn::{Interrupt, Progress};
 use lucency_train::TrainError;
+use lucency_train::data::Augment;
 use lucency_train::metrics::vqa::AnswerType;
 use lucency_train::optim::Rate;
 use lucency_train::run::Ending;
@@ -215,4 +216,43 @@ fn stacked_attention_frozen_networks_and_the_published_conduct_train_too() {
         let moved = change.to_scalar::<f32>().unwrap() > 0.0;
         assert_eq!(moved, !freeze, "frozen networks stay, others move");
     }
+}
+
+#[test]
+fn frozen_networks_see_other_views_too_and_the_gate_leaves_yes_and_no_to_their_questions() {
+    let mut plan = plan(Method::Mevf);
+    (plan.freeze_visual, plan.gate, plan.mirror) = (true, true, 0.3);
+    (plan.augment, plan.asked_views) = (Some(Augment::default()), 3);
+    plan.epochs = 16;
+    let dir = tempfile::tempdir().unwrap();
+    let done = train(&plan, dir.path(), None).unwrap();
+    assert!(
+        done.outcome.figures["overall"] > 0.8,
+        "{:?}",
+        done.outcome.figures
+    );
+    let trained = TrainedVqa::open(dir.path()).unwrap();
+    let mean = trained.features(&picture(0), None).unwrap();
+    let answers = |question: &str| {
+        let answer = trained.answer(&mean, question).unwrap();
+        let mut names: Vec<String> = answer.ranked.into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(answers("Is the square on the left?"), ["no", "yes"]);
+    assert_eq!(answers("Where is the square?"), ["left", "right"]);
+    let alone = TrainedVqa::open(dir.path()).unwrap().with_asked_views(1);
+    let alone = alone.features(&picture(0), None).unwrap();
+    let change = (mean - alone).unwrap().sqr().unwrap().sum_all().unwrap();
+    assert!(
+        change.to_scalar::<f32>().unwrap() > 0.0,
+        "other views move the features"
+    );
+
+    let mut impossible = plan.clone();
+    impossible.clip_dim = Some(8);
+    assert!(
+        impossible.check().is_err(),
+        "CLIP features know no mirror image"
+    );
 }

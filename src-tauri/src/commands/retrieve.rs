@@ -1,10 +1,10 @@
 //! Similar cases of the library.
 
 use lucency_assistant::Interrupt;
-use lucency_assistant::dto::{ProgressDto, SimilarCases};
+use lucency_assistant::dto::{OpenReportDto, ProgressDto, SimilarCases};
 use tauri::ipc::{Channel, Response};
 
-use super::Shared;
+use super::{Shared, study};
 use crate::error::{Reply, of_assistant};
 use crate::jobs::blocking;
 
@@ -44,4 +44,23 @@ pub async fn case_image(state: Shared<'_>, case_id: String) -> Reply<Response> {
         assistant.case_image(&case_id).map_err(|e| of_assistant(&e))
     });
     Ok(Response::new(png.await?))
+}
+
+/// Opens the image of a case of the library as a study of the window.
+///
+/// Errors as the library does.
+#[tauri::command]
+pub async fn case_open(
+    state: Shared<'_>,
+    job_id: String,
+    case_id: String,
+    on_progress: Channel<ProgressDto>,
+) -> Reply<OpenReportDto> {
+    let app = state.inner().clone();
+    let work = state.jobs.run(&job_id, on_progress, move |stop, report| {
+        let assistant = app.models.wait(stop)?;
+        let file = assistant.case_file(&case_id).map_err(|e| of_assistant(&e))?;
+        Ok(study::open(&app, &[file], stop, report))
+    });
+    work.await
 }

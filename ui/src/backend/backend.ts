@@ -73,6 +73,8 @@ export interface Backend {
   similar(jobId: string, seriesId: string, index: number, k: number, onProgress: OnProgress): Promise<SimilarCases>
   /** A PNG file. */
   caseImage(caseId: string): Promise<ArrayBuffer>
+  /** Opens the image of a case as a study. */
+  caseOpen(jobId: string, caseId: string, onProgress: OnProgress): Promise<OpenReportDto>
   packs(): Promise<PackSummary[]>
   selectPack(name: string): Promise<PackSummary>
   /** `bytes` bytes, byte i is i % 251: shows that pixels can travel as they are. */

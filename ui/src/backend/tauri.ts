@@ -44,6 +44,7 @@ export const tauriBackend: Backend = {
   similar: (jobId, seriesId, index, k, onProgress) =>
     call('similar', { jobId, seriesId, index, k, onProgress: channel(onProgress) }),
   caseImage: (caseId) => callBytes('case_image', { caseId }),
+  caseOpen: (jobId, caseId, onProgress) => call('case_open', { jobId, caseId, onProgress: channel(onProgress) }),
   packs: () => call('packs'),
   selectPack: (name) => call('select_pack', { name }),
   checkRawPath: async (bytes) => {

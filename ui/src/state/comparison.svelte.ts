@@ -10,6 +10,8 @@ export type Link = 'window' | 'view' | 'scroll'
 
 /** A case of the library that is compared. */
 export interface ComparedCase {
+  /** The department's library, or the synthetic cases that come with the application. */
+  library: 'department' | 'demo'
   caseId: string
   /** Name of its source in the library. */
   source: string
@@ -64,7 +66,9 @@ export class Comparison {
   async openCase(subject: ComparedCase): Promise<boolean> {
     const wish = ++this.#wish
     const outcome = await this.#jobs.run('Opening the library case', (jobId, onProgress) =>
-      this.#backend.libraryOpen(jobId, subject.caseId, onProgress),
+      subject.library === 'demo'
+        ? this.#backend.caseOpen(jobId, subject.caseId, onProgress)
+        : this.#backend.libraryOpen(jobId, subject.caseId, onProgress),
     )
     if (outcome.kind !== 'done') return false
     const { studies, rejected } = outcome.value

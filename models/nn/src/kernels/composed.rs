@@ -87,6 +87,11 @@ pub(crate) fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
         .mean(4)?)
 }
 
+pub(crate) fn avg_pool2d_last(x: &Tensor, size: usize) -> Result<Tensor> {
+    let y = avg_pool2d(&x.permute((0, 3, 1, 2))?.contiguous()?, size)?;
+    Ok(y.permute((0, 2, 3, 1))?.contiguous()?)
+}
+
 pub(crate) fn conv2d(
     x: &Tensor,
     weight: &Tensor,

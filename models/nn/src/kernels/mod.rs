@@ -27,6 +27,7 @@ pub(crate) use composed::causal_mask;
 pub(crate) use conv::{FrozenConv, Then};
 pub(crate) use packed::{After, Packed, packable};
 pub(crate) use recurrent::Cell;
+pub use simd::{keep_freed_memory, release_freed_memory};
 
 /// `x Wᵀ + b` over the last axis.
 pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
@@ -77,6 +78,13 @@ pub(crate) fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
         return pool::avg_pool2d(x, size);
     }
     composed::avg_pool2d(x, size)
+}
+
+pub(crate) fn avg_pool2d_last(x: &Tensor, size: usize) -> Result<Tensor> {
+    if fused::fusible(&[x]) {
+        return pool::avg_pool2d_last(x, size);
+    }
+    composed::avg_pool2d_last(x, size)
 }
 
 /// Convolution, bias, and what follows.

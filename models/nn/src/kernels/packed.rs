@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{D, Shape, Tensor};
 
 use super::fused::{Fused1, Fused2, with_floats};
-use super::simd::{Finish, Into, Matrix, Panels, Threads, product};
+use super::simd::{Finish, Panels};
 use super::{elementwise, fused};
 use crate::{Activation, NnError, Result};
 
@@ -74,12 +74,10 @@ impl Packed {
             *last = outputs;
         }
         let x = x.contiguous()?;
-        if x.track_op() {
+        if let (true, Some(function)) = (x.track_op(), after.activation) {
+            // The backward needs what the function was given.
             let y = self.apply(&x, bias, None, &shape)?;
-            let y = match after.activation {
-                Some(function) => elementwise::activation(&y, function)?,
-                None => y,
-            };
+            let y = elementwise::activation(&y, function)?;
             return Ok(match after.add {
                 Some(add) => (add + y)?,
                 None => y,
@@ -108,14 +106,12 @@ impl Packed {
                     bias: bias.as_deref(),
                     activation: activation.map(elementwise::value),
                     add: None,
+                    relu: false,
                 };
                 let rows = x.len() / panels.inputs;
                 (panels.product(x, rows, &finish), shape.clone())
             },
-            backward: move |x: &Tensor, _: &Tensor, dy: &Tensor| {
-                let dx = with_floats(dy, |dy| input_gradient(&slopes, dy))?;
-                Tensor::from_vec(dx, x.shape(), x.device())
-            },
+            backward: move |x: &Tensor, _: &Tensor, dy: &Tensor| input_gradient(&slopes, x, dy),
         };
         Ok(x.apply_op1(op)?)
     }
@@ -133,6 +129,7 @@ impl Packed {
             return Err(NnError::argument("linear", reason));
         }
         let (panels, shape) = (self.0.clone(), Shape::from(shape));
+        let slopes = self.0.clone();
         let bias = floats(bias)?;
         let op = Fused2 {
             name: "packed_linear_add",
@@ -141,12 +138,14 @@ impl Packed {
                     bias: bias.as_deref(),
                     activation: activation.map(elementwise::value),
                     add: Some(add),
+                    relu: false,
                 };
                 let rows = x.len() / panels.inputs;
                 (panels.product(x, rows, &finish), shape.clone())
             },
-            backward: |_: &Tensor, add: &Tensor, _: &Tensor, dy: &Tensor| {
-                Ok((None, add.track_op().then(|| dy.clone())))
+            backward: move |x: &Tensor, add: &Tensor, _: &Tensor, dy: &Tensor| {
+                let dx = x.track_op().then(|| input_gradient(&slopes, x, dy));
+                Ok((dx.transpose()?, add.track_op().then(|| dy.clone())))
             },
         };
         Ok(x.apply_op2(&add.contiguous()?, op)?)
@@ -157,25 +156,10 @@ fn floats(tensor: Option<&Tensor>) -> Result<Option<Vec<f32>>> {
     Ok(tensor.map(Tensor::to_vec1::<f32>).transpose()?)
 }
 
-/// `dy W`, panel by panel.
-fn input_gradient(panels: &Panels, dy: &[f32]) -> Vec<f32> {
-    let (inputs, outputs) = (panels.inputs, panels.outputs);
-    let rows = dy.len() / outputs;
-    let mut dx = vec![0.0; rows * inputs];
-    for (p, part) in panels.parts().enumerate() {
-        let sizes = (rows, part.len(), inputs);
-        let dy = Matrix::rows(&dy[part.start..], outputs);
-        let into = if p == 0 { Into::Replace } else { Into::Add };
-        product(
-            sizes,
-            dy,
-            panels.panel(p),
-            &mut dx,
-            inputs,
-            1.0,
-            into,
-            Threads::All,
-        );
-    }
-    dx
+/// `dy W`, shaped like `x`.
+fn input_gradient(panels: &Panels, x: &Tensor, dy: &Tensor) -> candle_core::Result<Tensor> {
+    let flipped = panels.transposed();
+    let rows = x.elem_count() / panels.inputs;
+    let dx = with_floats(dy, |dy| flipped.product(dy, rows, &Finish::default()))?;
+    Tensor::from_vec(dx, x.shape(), x.device())
 }

@@ -89,6 +89,80 @@ pub(crate) fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
     Ok(x.contiguous()?.apply_op1(op)?)
 }
 
+impl Grid {
+    /// One row of averages from `size` rows of an image with channels innermost.
+    fn mean_last(self, channels: usize, x: &[f32], y: &mut [f32]) {
+        let share = 1.0 / (self.size * self.size) as f32;
+        y.fill(0.0);
+        for row in x.chunks_exact(self.width * channels) {
+            let cells = row.chunks_exact(self.size * channels);
+            for (y, cells) in y.chunks_exact_mut(channels).zip(cells) {
+                for x in cells.chunks_exact(channels) {
+                    y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
+                }
+            }
+        }
+        y.iter_mut().for_each(|y| *y *= share);
+    }
+
+    /// The transpose of [`Grid::mean_last`]; `dx` is zero before.
+    fn spread_last(self, channels: usize, dy: &[f32], dx: &mut [f32]) {
+        let share = 1.0 / (self.size * self.size) as f32;
+        for row in dx.chunks_exact_mut(self.width * channels) {
+            let cells = row.chunks_exact_mut(self.size * channels);
+            for (cells, dy) in cells.zip(dy.chunks_exact(channels)) {
+                for dx in cells.chunks_exact_mut(channels) {
+                    dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy * share);
+                }
+            }
+        }
+    }
+}
+
+/// [`avg_pool2d`] of `[b, h, w, c]`.
+pub(crate) fn avg_pool2d_last(x: &Tensor, size: usize) -> Result<Tensor> {
+    let (b, height, width, c) = x.dims4()?;
+    let grid = Grid {
+        height,
+        width,
+        size,
+    };
+    let (oh, ow) = grid.out_plane();
+    // Rows that are left over at an image's bottom belong to no square.
+    let (image, used, row) = (height * width * c, oh * size * width * c, size * width * c);
+    let op = Fused1 {
+        name: "avg_pool2d_last",
+        forward: move |x: &[f32], _: &Shape| {
+            let mut y = vec![0.0; b * oh * ow * c];
+            y.par_chunks_exact_mut(oh * ow * c)
+                .zip(x.par_chunks_exact(image))
+                .for_each(|(y, x)| {
+                    y.par_chunks_exact_mut(ow * c)
+                        .zip(x[..used].par_chunks_exact(row))
+                        .with_min_len(4)
+                        .for_each(|(y, x)| grid.mean_last(c, x, y));
+                });
+            (y, Shape::from((b, oh, ow, c)))
+        },
+        backward: move |x: &Tensor, _: &Tensor, dy: &Tensor| {
+            let mut dx = vec![0.0; b * image];
+            with_floats(dy, |dy| {
+                dx.par_chunks_exact_mut(image)
+                    .zip(dy.par_chunks_exact(oh * ow * c))
+                    .for_each(|(dx, dy)| {
+                        dx[..used]
+                            .par_chunks_exact_mut(row)
+                            .zip(dy.par_chunks_exact(ow * c))
+                            .with_min_len(4)
+                            .for_each(|(dx, dy)| grid.spread_last(c, dy, dx));
+                    });
+            })?;
+            Tensor::from_vec(dx, x.shape(), x.device())
+        },
+    };
+    Ok(x.contiguous()?.apply_op1(op)?)
+}
+
 /// Squares that slide over a plane.
 #[derive(Clone, Copy)]
 struct Slide {

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 
+mod frozen;
 mod packed;
 mod question;
 mod spatial;

@@ -1,5 +1,7 @@
 //! Questions with cached features.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Device, Tensor};
 use lucency_zoo::vqa::Question;
 
@@ -21,6 +23,15 @@ pub struct Row {
     pub weight: f32,
 }
 
+/// Rows that training may see in place of a row.
+#[derive(Clone, Debug, Default)]
+pub struct Variants {
+    /// The same question about other views of the image.
+    pub views: Vec<usize>,
+    /// The image's mirror image, with left and right swapped in question and answer.
+    pub mirrored: Option<usize>,
+}
+
 /// Images as features and questions about them.
 #[derive(Clone, Debug, Default)]
 pub struct AnswerData {
@@ -28,6 +39,8 @@ pub struct AnswerData {
     pub features: Vec<Vec<f32>>,
     /// The questions.
     pub rows: Vec<Row>,
+    /// What some rows may be replaced by in training, by row.
+    pub variants: BTreeMap<usize, Variants>,
 }
 
 impl AnswerData {

@@ -6,11 +6,12 @@ use candle_core::{Device, Tensor};
 use lucency_nn::{Interrupt, Progress, Weights};
 use lucency_zoo::vqa::{AnswerHead, AnswerHeadConfig};
 use rand::Rng;
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::AnswerData;
+use super::lesson::batch_loss;
 use crate::data::rng_for;
 use crate::optim::{AdamW, AdamWConfig, Ema, Schedule, clip_scale, gradient_norm};
 use crate::{Result, TrainError};
@@ -37,6 +38,25 @@ pub struct FitConfig {
     pub feature_noise: f64,
     /// Share of probability spread over all answers.
     pub label_smoothing: f64,
+    /// Probability that another view of the image is shown, where there is one.
+    pub augment: f64,
+    /// Probability that the mirror image is shown, with left and right swapped in the words, where there is one.
+    pub mirror: f64,
+    /// Share of the loss that follows a teacher, where there is one.
+    pub distil: f64,
+    /// Temperature at which teacher and student are compared.
+    pub heat: f64,
+}
+
+/// What a head learns from.
+#[derive(Clone, Copy)]
+pub struct Lessons<'a> {
+    /// The questions.
+    pub data: &'a AnswerData,
+    /// Rows of `data` to learn from; rows whose answer the head does not know are skipped.
+    pub rows: &'a [usize],
+    /// A head whose probabilities are learned from beside the right answers.
+    pub teacher: Option<&'a AnswerHead>,
 }
 
 /// Weights for a head that has not been trained: standardisation from the data, everything else drawn from the seed.
@@ -68,24 +88,25 @@ pub fn fresh_head_weights(features: &[Vec<f32>], seed: u64) -> Result<Weights> {
     Ok(weights)
 }
 
-/// Trains a head on some rows; returns the averaged weights.
+/// Trains a head; returns the averaged weights.
 ///
 /// - `weights`: from [`fresh_head_weights`]
-/// - `rows`: rows of `data` to learn from; rows whose answer the head does not know are skipped
 ///
 /// Errors if no row is left or the loss stops being finite.
+/// Source of the teacher's part: Hinton et al. 2015, section 2.
 pub fn fit(
     weights: &Weights,
     config: &AnswerHeadConfig,
-    data: &AnswerData,
-    rows: &[usize],
+    lessons: &Lessons<'_>,
     how: &FitConfig,
     stop: &Interrupt,
     report: &mut dyn FnMut(Progress),
 ) -> Result<HashMap<String, Tensor>> {
     weights.train_where(|key| !key.starts_with("features."))?;
     let head = AnswerHead::load(weights, config)?;
-    let known: Vec<usize> = rows
+    let data = lessons.data;
+    let known: Vec<usize> = lessons
+        .rows
         .iter()
         .copied()
         .filter(|r| data.rows[*r].answer.is_some())
@@ -107,7 +128,6 @@ pub fn fit(
         ..AdamWConfig::default()
     });
     let mut ema = Ema::new(0.995);
-    let classes = config.answers.len();
     let mut step = 0u64;
     for epoch in 0..how.epochs {
         let mut order = known.clone();
@@ -117,8 +137,9 @@ pub fn fit(
             if stop.is_stopped() {
                 return ema.tensors(&weights.tensors());
             }
+            let shown = shown(data, batch, how, &mut rng_for(how.seed, step, 4));
             let mut rng = rng_for(how.seed, step, 1);
-            let loss = batch_loss(&head, data, batch, how, classes, config.hidden, &mut rng)?;
+            let loss = batch_loss(&head, data, &shown, how, lessons.teacher, &mut rng)?;
             let value = f64::from(loss.to_scalar::<f32>()?);
             if !value.is_finite() {
                 return Err(TrainError::Diverged {
@@ -140,71 +161,20 @@ pub fn fit(
     ema.tensors(&weights.tensors())
 }
 
-/// The weighted cross-entropy of a batch.
-fn batch_loss(
-    head: &AnswerHead,
-    data: &AnswerData,
-    batch: &[usize],
-    how: &FitConfig,
-    classes: usize,
-    hidden: usize,
-    rng: &mut ChaCha8Rng,
-) -> Result<Tensor> {
-    let n = batch.len();
-    let device = Device::Cpu;
-    let mut standard = head.standardise(&data.images_of(batch)?)?; // [n, f]
-    let width = standard.dim(1)?;
-    let keep: Vec<f32> = (0..n)
-        .map(|_| {
-            if rng.random_bool(how.image_dropout) {
-                0.0
-            } else {
-                1.0
-            }
-        })
-        .collect();
-    standard = standard.broadcast_mul(&Tensor::from_vec(keep, (n, 1), &device)?)?;
-    if how.feature_noise > 0.0 {
-        let noise: Vec<f32> = (0..n * width)
-            .map(|_| (rng.random::<f32>() + rng.random::<f32>() + rng.random::<f32>() - 1.5) * 2.0)
-            .collect(); // variance 3/12 times 4
-        let noise = Tensor::from_vec(noise, (n, width), &device)?;
-        standard = (standard + (noise * how.feature_noise)?)?;
-    }
-    let mask = |rng: &mut ChaCha8Rng| -> Result<Tensor> {
-        let scale = (1.0 / (1.0 - how.dropout)) as f32;
-        let mask: Vec<f32> = (0..n * hidden)
-            .map(|_| {
-                if rng.random_bool(how.dropout) {
-                    0.0
-                } else {
-                    scale
-                }
-            })
-            .collect();
-        Ok(Tensor::from_vec(mask, (n, hidden), &device)?)
-    };
-    let (first, second) = (mask(rng)?, mask(rng)?);
-    let log_p = head.log_probabilities(
-        &standard,
-        &data.questions_of(batch),
-        Some((&first, &second)),
-    )?; // [n, classes]
-    let mut target = vec![0f32; n * classes];
-    let mut total = 0f32;
-    for (i, row) in batch.iter().enumerate() {
-        let row = &data.rows[*row];
-        if let Some(answer) = row.answer {
-            target[i * classes + answer] = row.weight;
-            total += row.weight;
+/// The rows of a batch, some of them replaced by variants.
+fn shown(data: &AnswerData, batch: &[usize], how: &FitConfig, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let variant = |row: &usize, rng: &mut ChaCha8Rng| {
+        let variants = data.variants.get(row)?;
+        if rng.random_bool(how.mirror) && variants.mirrored.is_some() {
+            return variants.mirrored;
         }
-    }
-    let target = Tensor::from_vec(target, (n, classes), &device)?;
-    let hard = ((&log_p * target)?.sum_all()? * (-1.0 / f64::from(total.max(1e-6))))?;
-    if how.label_smoothing == 0.0 {
-        return Ok(hard);
-    }
-    // Answers that the question's form rules out have no say in the smoothing.
-    let soft = log_p.maximum(-20f64)?.mean_all()?.neg()?;
-    Ok(((hard * (1.0 - how.label_smoothing))? + (soft * how.label_smoothing)?)?)
+        match rng.random_bool(how.augment) {
+            true => variants.views.choose(rng).copied(),
+            false => None,
+        }
+    };
+    batch
+        .iter()
+        .map(|row| variant(row, rng).unwrap_or(*row))
+        .collect()
 }

@@ -121,6 +121,10 @@ pub fn fit_ranker(
     }
     weights.train_where(|key| !key.ends_with(".mean") && !key.ends_with(".inverse_std"))?;
     let ranker = Ranker::load(&view, &config)?;
+    let standard: Vec<Tensor> = batches
+        .iter()
+        .map(|batch| Ok(ranker.standardise(&batch.columns)?.detach()))
+        .collect::<Result<_>>()?;
     let vars = weights.vars();
     let mut optimiser = AdamW::new(AdamWConfig {
         weight_decay: how.weight_decay,
@@ -135,9 +139,9 @@ pub fn fit_ranker(
     for step in 0..how.steps {
         let mut rng = rng_for(how.seed, step, 3);
         let mut loss = Tensor::zeros((), DType::F32, &Device::Cpu)?;
-        for batch in &batches {
+        for (batch, standard) in batches.iter().zip(&standard) {
             let keep = batch.dropout(how, &mut rng)?;
-            let scores = (ranker.scores(&batch.columns, Some(&keep))? + &batch.absent)?; // [n, k]
+            let scores = (ranker.scores(standard, Some(&keep))? + &batch.absent)?; // [n, k]
             let log_p = log_softmax_last(&scores)?;
             loss = (loss - (log_p * &batch.target)?.sum_all()?)?;
         }

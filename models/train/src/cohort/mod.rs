@@ -5,7 +5,7 @@ mod leak;
 mod parts;
 mod record;
 
-pub use fingerprint::{Fingerprint, NEAR_DUPLICATE_BITS};
+pub use fingerprint::Fingerprint;
 pub use leak::{Leak, LeakKind, check_leaks, find_leaks};
 pub use parts::{Member, join_duplicates, stratified_parts};
 pub use record::{Part, RecordedCase, SplitRecord, SplitUnit};

@@ -41,6 +41,36 @@ impl Default for Augment {
     }
 }
 
+impl Augment {
+    /// The image as it is.
+    pub fn still() -> Self {
+        Self {
+            scale_min: 1.0,
+            scale_max: 1.0,
+            rotation_deg: 0.0,
+            aspect: 0.0,
+            brightness: 0.0,
+            contrast: 0.0,
+            gamma: 0.0,
+            noise: 0.0,
+        }
+    }
+
+    /// Small shifts, scales and changes of contrast, between which an answer should not change.
+    pub fn gentle() -> Self {
+        Self {
+            scale_min: 0.94,
+            scale_max: 1.0,
+            rotation_deg: 2.0,
+            aspect: 0.02,
+            brightness: 0.03,
+            contrast: 0.08,
+            gamma: 0.08,
+            noise: 0.0,
+        }
+    }
+}
+
 /// Whether the view is a mirror image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Facing {

@@ -53,7 +53,8 @@ impl Towers {
     ) -> Result<Self> {
         plan.check()?;
         let first_context = tensors.get(CONTEXT).cloned();
-        let weights = Weights::from_tensors(tensors, "the pack");
+        // What stays frozen is packed; what is trained stays as it is.
+        let weights = Weights::from_tensors(tensors, "the pack").packed();
         let adaptation = match plan.adaptation(config)? {
             Some(adaptation) => Some(weights.adapt(adaptation)?),
             None => None,

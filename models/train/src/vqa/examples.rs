@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use lucency_zoo::vqa::VisualBatch;
+use lucency_zoo::vqa::{QuestionForm, VisualBatch};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::dictionary::Dictionary;
+use super::frozen::Shelf;
 use super::image_set::ImageSet;
+use super::model::OTHER_BRANCH;
 use super::plan::VqaPlan;
 use super::records::QaRecord;
 use super::vocabulary::AnswerVocabulary;
 use crate::Result;
-use crate::data::{Facing, swap_sides};
+use crate::data::{Augment, Facing, swap_sides};
 use crate::metrics::vqa::AnswerType;
 
 /// A question with its classes.
@@ -21,6 +23,7 @@ use crate::metrics::vqa::AnswerType;
 struct Wording {
     tokens: Vec<u32>,
     target: Vec<(usize, f32)>,
+    form: QuestionForm,
 }
 
 /// One question about one image.
@@ -40,13 +43,15 @@ pub struct Examples {
     classes: usize,
     unknown: Option<u32>,
     single: Vec<bool>,
+    /// Which classes are yes and no, where the question's form rules answers out.
+    yes_no: Option<Vec<bool>>,
 }
 
 /// One step's input.
 pub struct Batch {
     /// The images.
     pub visual: VisualBatch,
-    /// The places of the images in the set.
+    /// The places of the images in the set; with frozen image networks those of their views' features.
     pub images: Vec<usize>,
     /// Padded tokens.
     pub tokens: Vec<Vec<u32>>,
@@ -54,6 +59,8 @@ pub struct Batch {
     pub targets: Tensor,
     /// Which questions are closed.
     pub closed: Vec<bool>,
+    /// Added to the logits where the question's form rules answers out, `[n, answers]`: 0, or far below any logit.
+    pub gate: Option<Tensor>,
 }
 
 impl Examples {
@@ -77,6 +84,7 @@ impl Examples {
                 .entry((record.answers.join("\n"), record.answer_type))
                 .or_insert_with(|| vocabulary.target(record))
                 .clone(),
+            form: QuestionForm::of(&record.question),
         };
         let rows = records
             .iter()
@@ -105,6 +113,7 @@ impl Examples {
             classes: vocabulary.len(),
             unknown: dictionary.has_own_unknown().then(|| dictionary.unknown()),
             single: dictionary.singletons(asked),
+            yes_no: vocabulary.yes_no().filter(|_| plan.gate),
         }
     }
 
@@ -126,6 +135,11 @@ impl Examples {
     /// A question's padded tokens.
     pub fn tokens(&self, row: usize) -> &[u32] {
         &self.rows[row].wording.tokens
+    }
+
+    /// Whether a question's form rules a class out.
+    pub fn ruled_out(&self, row: usize, class: usize) -> bool {
+        rules_out(self.yes_no.as_deref(), self.rows[row].wording.form, class)
     }
 
     /// Whether a question is open or closed.
@@ -151,8 +165,13 @@ impl Examples {
     pub fn batch(&self, rows: &[usize], plan: &VqaPlan, rng: &mut ChaCha8Rng) -> Result<Batch> {
         let mut images = Vec::with_capacity(rows.len());
         let mut tokens = Vec::with_capacity(rows.len());
+        let shelf = Shelf::of(plan, self.images.len());
+        let mut places = Vec::with_capacity(rows.len());
         let mut targets = vec![0f32; rows.len() * self.classes];
-        for (row, scores) in rows.iter().zip(targets.chunks_mut(self.classes.max(1))) {
+        let mut gate = vec![0f32; targets.len()];
+        let width = self.classes.max(1);
+        let outputs = targets.chunks_mut(width).zip(gate.chunks_mut(width));
+        for (row, (scores, gate)) in rows.iter().zip(outputs) {
             let example = &self.rows[*row];
             let mirrors = plan.mirror > 0.0 && rng.random_bool(plan.mirror);
             let (wording, facing) = match (&example.mirrored, mirrors) {
@@ -160,6 +179,11 @@ impl Examples {
                 _ => (&example.wording, Facing::Same),
             };
             images.push((example.image, facing));
+            let view = match plan.freeze_visual && shelf.views() > 0 {
+                true => rng.random_range(0..=shelf.views()),
+                false => 0,
+            };
+            places.push(shelf.place(example.image, facing, view));
             let mut words = wording.tokens.clone();
             if let (Some(unknown), true) = (self.unknown, plan.word_dropout > 0.0) {
                 for word in &mut words {
@@ -171,6 +195,11 @@ impl Examples {
             }
             tokens.push(words);
             smooth(&wording.target, plan.label_smoothing, scores);
+            for (class, (score, gate)) in scores.iter_mut().zip(gate).enumerate() {
+                if rules_out(self.yes_no.as_deref(), wording.form, class) {
+                    (*score, *gate) = (0.0, OTHER_BRANCH);
+                }
+            }
         }
         let plain: Vec<usize> = images.iter().map(|(i, _)| *i).collect();
         let visual = match (plan.freeze_visual, plan.moves_images()) {
@@ -179,13 +208,24 @@ impl Examples {
                 ae: None,
                 clip: None,
             },
-            (false, true) => self.images.views(&images, plan, rng)?,
+            (false, true) => {
+                let how = plan.augment.unwrap_or_else(Augment::still);
+                let seeds: Vec<u64> = images.iter().map(|_| rng.random()).collect();
+                self.images.views(&images, &how, &seeds)?
+            }
             (false, false) => self.images.batch(&plain)?,
         };
         let shape = (rows.len(), self.classes);
         Ok(Batch {
             visual,
-            images: plain,
+            images: match plan.freeze_visual {
+                true => places,
+                false => plain,
+            },
+            gate: match &self.yes_no {
+                Some(_) => Some(Tensor::from_vec(gate, shape, &Device::Cpu)?),
+                None => None,
+            },
             tokens,
             targets: Tensor::from_vec(targets, shape, &Device::Cpu)?,
             closed: rows
@@ -194,6 +234,13 @@ impl Examples {
                 .collect(),
         })
     }
+}
+
+/// Whether a question of a form rules a class out: yes and no belong to yes-or-no questions, and nothing else does.
+///
+/// - `yes_no`: which classes are yes and no; none rules nothing out
+pub(super) fn rules_out(yes_no: Option<&[bool]>, form: QuestionForm, class: usize) -> bool {
+    yes_no.is_some_and(|classes| classes[class] != (form == QuestionForm::YesNo))
 }
 
 /// Scores with a share taken from each answer and spread over all; a question without a known answer stays zero.

@@ -3,12 +3,10 @@
 use candle_core::{Device, Tensor};
 use lucency_zoo::preprocess::{Filter, Geometry, Image8, Preprocess, resize};
 use lucency_zoo::vqa::VisualBatch;
-use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::plan::VqaPlan;
-use crate::data::{Facing, Warp, augment};
+use crate::data::{Augment, Facing, Warp, augment};
 use crate::{Result, TrainError};
 
 /// Side of the grey image that random views are cut from.
@@ -97,6 +95,18 @@ impl ImageSet {
         })
     }
 
+    /// One small view of some images, over which answers may be averaged; the same for every image.
+    ///
+    /// - `view`: 0 is the image itself
+    pub(super) fn small_view(&self, images: &[usize], view: u64) -> Result<VisualBatch> {
+        if view == 0 {
+            return self.batch(images);
+        }
+        let facing: Vec<(usize, Facing)> = images.iter().map(|i| (*i, Facing::Same)).collect();
+        let seeds = vec![view; images.len()];
+        self.views(&facing, &Augment::gentle(), &seeds)
+    }
+
     fn clip_batch(&self, images: &[usize]) -> Result<Option<Tensor>> {
         let Some(rows) = &self.clip else {
             return Ok(None);
@@ -111,32 +121,22 @@ impl ImageSet {
     }
 
     /// Random views of some images; both networks see the same view.
+    ///
+    /// - `seeds`: of each image's view
     pub(super) fn views(
         &self,
         images: &[(usize, Facing)],
-        plan: &VqaPlan,
-        rng: &mut ChaCha8Rng,
+        how: &Augment,
+        seeds: &[u64],
     ) -> Result<VisualBatch> {
-        let still = crate::data::Augment {
-            scale_min: 1.0,
-            scale_max: 1.0,
-            rotation_deg: 0.0,
-            aspect: 0.0,
-            brightness: 0.0,
-            contrast: 0.0,
-            gamma: 0.0,
-            noise: 0.0,
-        };
-        let how = plan.augment.unwrap_or(still);
-        let seeds: Vec<u64> = images.iter().map(|_| rng.random()).collect();
         let draw = |side: usize| -> Vec<f32> {
             let views: Vec<Vec<f32>> = images
                 .par_iter()
-                .zip(&seeds)
+                .zip(seeds)
                 .map(|((image, facing), seed)| {
                     let mut rng = crate::data::rng_for(*seed, 0, 7);
-                    let warp = Warp::draw(&how, (KEPT_SIDE, KEPT_SIDE), *facing, &mut rng);
-                    augment(&self.kept[*image], side, &how, &warp, &mut rng)
+                    let warp = Warp::draw(how, (KEPT_SIDE, KEPT_SIDE), *facing, &mut rng);
+                    augment(&self.kept[*image], side, how, &warp, &mut rng)
                 })
                 .collect();
             views.into_iter().flatten().collect()
@@ -187,7 +187,7 @@ impl Forms {
             None => None,
         };
         let kept = plan
-            .moves_images()
+            .wants_views()
             .then(|| resize::resize(&image.to_grey(), Filter::Bicubic, KEPT_SIDE, KEPT_SIDE));
         Ok(Self {
             maml,

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use lucency_nn::Dropout;
 
 use super::examples::Examples;
-use super::model::AnswerModel;
+use super::model::{AnswerModel, OTHER_BRANCH};
 use super::plan::{Conduct, Method, VqaPlan};
 use crate::Result;
 use crate::calibration::softmax;
@@ -112,9 +112,13 @@ pub fn judge(
             dropout.as_mut(),
         )?;
         for (row, logits) in chunk.iter().zip(logits) {
-            judged
-                .logits
-                .push(logits.into_iter().map(f64::from).collect());
+            let logits = logits.into_iter().enumerate().map(|(class, logit)| {
+                f64::from(match examples.ruled_out(*row, class) {
+                    true => OTHER_BRANCH,
+                    false => logit,
+                })
+            });
+            judged.logits.push(logits.collect());
             judged.expected.push(examples.expected(*row));
             judged.types.push(examples.answer_type(*row));
         }

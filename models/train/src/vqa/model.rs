@@ -1,8 +1,8 @@
 //! MEVF and QCR behind one face: a loss for training, logits for judging.
 
 use candle_core::{DType, Device, Tensor};
-use lucency_nn::{Bias, Dropout, Linear, Mode, Weights};
-use lucency_zoo::vqa::{Branch, Cdae, MamlCnn, Mevf, Qcr, VisualBatch};
+use lucency_nn::{Dropout, Mode, Weights};
+use lucency_zoo::vqa::{Branch, Mevf, Qcr, VisualBatch};
 
 use super::examples::Batch;
 use super::image_set::ImageSet;
@@ -11,7 +11,7 @@ use crate::losses::{Reconstruction, mevf_loss, qcr_loss};
 use crate::{Result, TrainError};
 
 /// Images a batch when only features are wanted.
-const CHUNK: usize = 32;
+pub(super) const CHUNK: usize = 32;
 
 /// A question-answering network.
 pub enum AnswerModel {
@@ -66,7 +66,11 @@ impl AnswerModel {
                     None => m.forward(visual, tokens, Mode::Train, Some(dropout))?,
                 };
                 let copy = reconstruction(out.reconstruction.as_ref(), visual);
-                mevf_loss(&out.logits, &batch.targets, copy)
+                let logits = match &batch.gate {
+                    Some(gate) => (&out.logits + gate)?,
+                    None => out.logits,
+                };
+                mevf_loss(&logits, &batch.targets, copy)
             }
             Self::Qcr(m) => {
                 let out = match features {
@@ -124,15 +128,18 @@ impl AnswerModel {
         }
     }
 
-    /// Image features of some places of a set, without gradients, `[n, v]`.
+    /// Image features of some places of a set as questions are asked about them, without gradients, `[n, v]`.
+    ///
+    /// - `views`: views of an image that are averaged, itself among them
     ///
     /// Errors if there is none.
-    pub fn encode_set(&self, set: &ImageSet, images: &[usize]) -> Result<Tensor> {
+    pub fn encode_set(&self, set: &ImageSet, images: &[usize], views: u64) -> Result<Tensor> {
         let parts = images
             .chunks(CHUNK)
             .map(|chunk| {
-                let features = self.encode_visual(&set.batch(chunk)?, Mode::Eval)?;
-                Ok(features.detach())
+                mean_over_views(views, |view| {
+                    self.encode_visual(&set.small_view(chunk, view)?, Mode::Eval)
+                })
             })
             .collect::<Result<Vec<_>>>()?;
         if parts.is_empty() {
@@ -142,7 +149,19 @@ impl AnswerModel {
     }
 }
 
-/// The logit of an answer of the branch that was not taken.
+/// The mean of what is made of each view, without gradients.
+pub(super) fn mean_over_views(views: u64, make: impl Fn(u64) -> Result<Tensor>) -> Result<Tensor> {
+    let mut sum = make(0)?.detach();
+    for view in 1..views {
+        sum = (sum + make(view)?.detach())?;
+    }
+    match views {
+        0 | 1 => Ok(sum),
+        _ => Ok((sum * (1.0 / views as f64))?),
+    }
+}
+
+/// The logit of an answer of the branch that was not taken, or that the question's form rules out.
 pub const OTHER_BRANCH: f32 = -1e4;
 
 /// What the autoencoder was given and what it gave back.
@@ -164,103 +183,4 @@ fn branch_targets(all: &Tensor, branch: &Branch, from: usize, answers: usize) ->
         .index_select(&rows, 0)?
         .narrow(1, from, answers)?
         .contiguous()?)
-}
-
-/// Outputs of frozen image networks, computed once an image; the linear layer after the autoencoder is still trained.
-pub struct FrozenFeatures {
-    maml: Option<Tensor>,
-    code: Option<Tensor>,
-    clip: Option<Tensor>,
-    convert: Option<Linear>,
-}
-
-impl FrozenFeatures {
-    /// Runs the frozen networks over a set.
-    ///
-    /// - `weights`: of the whole model, in which `convert` is trainable
-    pub fn of(weights: &Weights, plan: &VqaPlan, images: &ImageSet) -> Result<Self> {
-        let (maml_key, ae_key) = plan.visual_prefixes();
-        let maml = match plan.maml {
-            true => Some(MamlCnn::load(&weights.pp(maml_key))?),
-            false => None,
-        };
-        let cdae = match plan.ae_side {
-            Some(_) => Some(Cdae::load(&weights.pp(ae_key))?),
-            None => None,
-        };
-        let all: Vec<usize> = (0..images.len()).collect();
-        let (mut embeddings, mut codes, mut clips) = (Vec::new(), Vec::new(), Vec::new());
-        for chunk in all.chunks(CHUNK) {
-            let batch = images.batch(chunk)?;
-            if let (Some(net), Some(x)) = (&maml, &batch.maml) {
-                embeddings.push(net.forward(x, Mode::Eval)?.detach());
-            }
-            if let (Some(net), Some(x)) = (&cdae, &batch.ae) {
-                codes.push(net.encode(x)?.flatten_from(1)?.detach());
-            }
-            if let Some(x) = batch.clip {
-                clips.push(x);
-            }
-        }
-        let join = |parts: Vec<Tensor>| -> Result<Option<Tensor>> {
-            match parts.is_empty() {
-                true => Ok(None),
-                false => Ok(Some(Tensor::cat(&parts, 0)?)),
-            }
-        };
-        let code = join(codes)?;
-        let convert = match &code {
-            Some(code) => Some(Linear::load(
-                &weights.pp("convert"),
-                code.dim(1)?,
-                64,
-                Bias::Yes,
-            )?),
-            None => None,
-        };
-        Ok(Self {
-            maml: join(embeddings)?,
-            code,
-            clip: join(clips)?,
-            convert,
-        })
-    }
-
-    /// The same outputs with the linear layer of other weights.
-    pub fn with_weights(&self, weights: &Weights) -> Result<Self> {
-        let convert = match &self.code {
-            Some(code) => {
-                let inputs = code.dim(1)?;
-                let layer = Linear::load(&weights.pp("convert"), inputs, 64, Bias::Yes)?;
-                Some(layer)
-            }
-            None => None,
-        };
-        Ok(Self {
-            maml: self.maml.clone(),
-            code: self.code.clone(),
-            clip: self.clip.clone(),
-            convert,
-        })
-    }
-
-    /// The image features of some places in the set, in the order of the published concatenation, `[n, v]`.
-    pub fn features(&self, images: &[usize]) -> Result<Tensor> {
-        let rows: Vec<u32> = images.iter().map(|i| *i as u32).collect();
-        let rows = Tensor::from_vec(rows, images.len(), &Device::Cpu)?;
-        let pick = |t: &Option<Tensor>| -> Result<Option<Tensor>> {
-            t.as_ref()
-                .map(|t| Ok(t.index_select(&rows, 0)?))
-                .transpose()
-        };
-        let ae = match (pick(&self.code)?, &self.convert) {
-            (Some(code), Some(convert)) => Some(convert.forward(&code)?),
-            _ => None,
-        };
-        let parts: Vec<Tensor> = match (pick(&self.maml)?, ae, pick(&self.clip)?) {
-            (None, ae, Some(clip)) => [Some(clip), ae].into_iter().flatten().collect(),
-            (maml, ae, clip) => [maml, ae, clip].into_iter().flatten().collect(),
-        };
-        Ok(Tensor::cat(&parts, 1)?)
-    }
 }

@@ -7,8 +7,9 @@ use lucency_nn::{Dropout, Weights};
 use rand::seq::SliceRandom;
 
 use super::examples::Examples;
+use super::frozen::FrozenFeatures;
 use super::judge::{Judged, QuestionTypes, judge};
-use super::model::{AnswerModel, FrozenFeatures};
+use super::model::AnswerModel;
 use super::plan::VqaPlan;
 use crate::Result;
 use crate::data::rng_for;
@@ -96,8 +97,8 @@ impl<'a> VqaObjective<'a> {
             None => None,
         };
         let features = |images: &[usize]| match &frozen {
-            Some(frozen) => frozen.features(images),
-            None => model.encode_set(&self.examples.images, images),
+            Some(frozen) => frozen.asked(images),
+            None => model.encode_set(&self.examples.images, images, self.plan.asked_views),
         };
         judge(
             &model,

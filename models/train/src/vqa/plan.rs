@@ -99,6 +99,12 @@ pub struct VqaPlan {
     pub augment: Option<Augment>,
     /// Probability of a mirrored image with left and right swapped in question and answer.
     pub mirror: f64,
+    /// A question's form rules answers out: yes or no for a yes-or-no question, neither for any other (MEVF; QCR has its classifier).
+    #[serde(default)]
+    pub gate: bool,
+    /// Views of an image whose features are averaged when a question is asked, the image itself among them; 0 and 1 for none.
+    #[serde(default)]
+    pub asked_views: u64,
     /// Passes of QCR's question-type classifier.
     pub type_epochs: u64,
     /// What is kept apart; none trains on everything.
@@ -134,6 +140,8 @@ impl VqaPlan {
             word_dropout: 0.0,
             augment: None,
             mirror: 0.0,
+            gate: false,
+            asked_views: 0,
             type_epochs: 20,
             validation: None,
         };
@@ -151,7 +159,6 @@ impl VqaPlan {
             Preset::Tuned => Self {
                 rnn: Rnn::Gru,
                 mask_padding: true,
-                freeze_visual: true,
                 epochs: 40,
                 rate: Rate::Cosine {
                     peak: 2e-3,
@@ -249,7 +256,12 @@ impl VqaPlan {
 
     /// Whether training sees other views of an image than the image itself.
     pub fn moves_images(&self) -> bool {
-        !self.freeze_visual && (self.augment.is_some() || self.mirror > 0.0)
+        self.augment.is_some() || self.mirror > 0.0
+    }
+
+    /// Whether other views of an image are ever wanted.
+    pub fn wants_views(&self) -> bool {
+        self.moves_images() || self.asked_views > 1
     }
 
     /// The keys below which the published checkpoints keep the image networks.
@@ -289,12 +301,22 @@ impl VqaPlan {
                     .into(),
             );
         }
-        if (self.augment.is_some() || self.mirror > 0.0) && self.freeze_visual {
-            return refuse("frozen image networks see each image once, so there is no random view: drop one of the two".into());
+        if self.mirror > 0.0 && self.clip_dim.is_some() {
+            return refuse("CLIP features are of the image as it is stored, not of its mirror image: leave out mirror or clip".into());
+        }
+        if self.asked_views > 1 && !self.maml && self.ae_side.is_none() {
+            return refuse("CLIP features are of the image as it is stored: views to average over want maml or ae".into());
+        }
+        if self.gate && self.method == Method::Qcr {
+            return refuse(
+                "QCR tells closed from open questions by its classifier: the gate is for MEVF"
+                    .into(),
+            );
         }
         share("dropout", self.dropout)?;
         share("label smoothing", self.label_smoothing)?;
         share("word dropout", self.word_dropout)?;
+        share("the probability of a mirrored image", self.mirror)?;
         share("the averaged weights' decay", self.ema_decay)?;
         if let Some(v) = &self.validation {
             share("the validation share", v.share)?;

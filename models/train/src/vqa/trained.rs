@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use lucency_nn::{Mode, Weights};
+use lucency_nn::Weights;
 use lucency_zoo::preprocess::Image8;
-use lucency_zoo::vqa::TypeClassifier;
+use lucency_zoo::vqa::{QuestionForm, TypeClassifier};
 
 use super::calibrate::Calibration;
 use super::dictionary::Dictionary;
+use super::examples::rules_out;
 use super::fit::{ANSWERS, CALIBRATION, CONFIG, DICTIONARY, TYPES, chosen_weights, read_json};
 use super::image_set::ImageSet;
 use super::judge::evaluation_dropout;
@@ -70,6 +71,12 @@ impl TrainedVqa {
         })
     }
 
+    /// The same, asked about the mean of so many small views of an image, itself among them.
+    pub fn with_asked_views(mut self, views: u64) -> Self {
+        self.plan.asked_views = views;
+        self
+    }
+
     /// The plan of the run.
     pub fn plan(&self) -> &VqaPlan {
         &self.plan
@@ -88,8 +95,7 @@ impl TrainedVqa {
     pub fn features(&self, image: &Image8, clip: Option<Vec<f32>>) -> Result<Tensor> {
         let load = |_| Ok::<_, TrainError>((image.clone(), clip.clone()));
         let set = ImageSet::gather(1, &self.plan, load)?;
-        let features = self.model.encode_visual(&set.batch(&[0])?, Mode::Eval)?;
-        Ok(features.detach())
+        self.model.encode_set(&set, &[0], self.plan.asked_views)
     }
 
     /// Answers a question.
@@ -109,7 +115,18 @@ impl TrainedVqa {
             self.vocabulary.len(),
             dropout.as_mut(),
         )?;
-        let logits: Vec<f64> = logits[0].iter().map(|v| f64::from(*v)).collect();
+        let yes_no = self.vocabulary.yes_no().filter(|_| self.plan.gate);
+        let form = QuestionForm::of(question);
+        let logits: Vec<f64> = logits[0]
+            .iter()
+            .enumerate()
+            .map(
+                |(class, v)| match rules_out(yes_no.as_deref(), form, class) {
+                    true => f64::from(OTHER_BRANCH),
+                    false => f64::from(*v),
+                },
+            )
+            .collect();
         let probabilities = softmax(&logits, self.calibration.temperature);
         let mut ranked: Vec<(String, f64)> = self
             .vocabulary

@@ -89,6 +89,14 @@ impl AnswerVocabulary {
         self.answers.is_empty()
     }
 
+    /// Which classes are yes and no, for a gate by the question's form; none if the list lacks one of them.
+    pub fn yes_no(&self) -> Option<Vec<bool>> {
+        let is = |answer: &String| matches!(answer.as_str(), "yes" | "no");
+        let classes: Vec<bool> = self.answers.iter().map(is).collect();
+        let has = |word: &str| self.answers.iter().any(|a| a == word);
+        (has("yes") && has("no")).then_some(classes)
+    }
+
     /// The class of an answer to a question of a type.
     pub fn class(&self, answer: &str, answer_type: AnswerType) -> Option<usize> {
         let name = self.form.apply(answer);

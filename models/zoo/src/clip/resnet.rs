@@ -62,7 +62,7 @@ impl ResNet {
         })
     }
 
-    /// The stem's output, `[b, width, s/4, s/4]`.
+    /// The stem's output, `[b, width, s/4, s/4]` in the network's layout.
     fn stem(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
         let side = self.image_size;
         if pixels.rank() != 4 || pixels.dims()[1..] != [3, side, side] {
@@ -71,42 +71,53 @@ impl ResNet {
                 found: pixels.dims().to_vec(),
             });
         }
-        let mut x = pixels.clone();
+        let layout = self.layout();
+        let mut x = layout.of_image(pixels)?;
         for conv in &self.stem {
-            x = conv.forward_relu(&x, mode)?;
+            x = layout.relu(conv, &x, mode)?;
         }
-        Ok(ops::avg_pool2d(&x, 2)?)
+        layout.pool(&x, 2)
+    }
+
+    fn layout(&self) -> Layout {
+        match self.stem[0].is_folded() {
+            true => Layout::Last,
+            false => Layout::First,
+        }
     }
 
     /// The stem's and every stage's output, for comparison with other implementations.
     pub(super) fn stages(&self, pixels: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
+        let layout = self.layout();
         let mut maps = vec![self.stem(pixels, mode)?];
         for stage in &self.stages {
             let mut x = maps[maps.len() - 1].clone();
             for block in stage {
-                x = block.forward(&x, mode)?;
+                x = block.forward(&x, layout, mode)?;
             }
             maps.push(x);
         }
-        Ok(maps)
+        maps.iter().map(|x| layout.to_image(x)).collect()
     }
 
     /// The third stage's output, `[b, 16 * width, s/16, s/16]`.
     pub(super) fn trunk(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
+        let layout = self.layout();
         let mut x = self.stem(pixels, mode)?;
         for block in self.stages[..3].iter().flatten() {
-            x = block.forward(&x, mode)?;
+            x = block.forward(&x, layout, mode)?;
         }
-        Ok(x)
+        layout.to_image(&x)
     }
 
     /// From the third stage's output to the embedding, `[b, embed_dim]`.
     pub(super) fn head(&self, hidden: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut x = hidden.clone();
+        let layout = self.layout();
+        let mut x = layout.of_image(hidden)?;
         for block in &self.stages[3] {
-            x = block.forward(&x, mode)?;
+            x = block.forward(&x, layout, mode)?;
         }
-        self.pool.forward(&x)
+        self.pool.forward(&layout.tokens(&x)?)
     }
 
     /// Positions along a side of the trunk's output.
@@ -163,17 +174,84 @@ impl Bottleneck {
         })
     }
 
-    /// `[b, inputs, h, w]` to `[b, 4 * planes, h/stride, w/stride]`.
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let y = self.narrow.forward_relu(x, mode)?;
-        let y = self.look.forward_relu(&y, mode)?;
-        let y = ops::avg_pool2d(&y, self.stride)?;
-        let y = self.widen.forward(&y, mode)?;
+    /// `[b, inputs, h, w]` to `[b, 4 * planes, h/stride, w/stride]`, in the network's layout.
+    fn forward(&self, x: &Tensor, layout: Layout, mode: Mode) -> Result<Tensor> {
+        let y = layout.relu(&self.narrow, x, mode)?;
+        let y = layout.relu(&self.look, &y, mode)?;
+        let y = layout.pool(&y, self.stride)?;
         let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(&ops::avg_pool2d(x, self.stride)?, mode)?,
+            Some(conv) => layout.plain(conv, &layout.pool(x, self.stride)?, mode)?,
             None => x.clone(),
         };
-        Ok(ops::relu(&(y + shortcut)?)?)
+        layout.relu_beside(&self.widen, &y, &shortcut, mode)
+    }
+}
+
+/// Which axis of a map is innermost inside the network.
+#[derive(Debug, Clone, Copy)]
+enum Layout {
+    /// `[b, c, h, w]`, for training.
+    First,
+    /// `[b, h, w, c]`, where convolutions are folded: a convolution is a product of rows that need no copying.
+    Last,
+}
+
+impl Layout {
+    fn of_image(self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::First => Ok(x.clone()),
+            Self::Last => Ok(ops::channels_last(x)?),
+        }
+    }
+
+    fn to_image(self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::First => Ok(x.clone()),
+            Self::Last => Ok(ops::channels_first(x)?),
+        }
+    }
+
+    /// A map as tokens, `[b, h * w, c]`.
+    fn tokens(self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::First => Ok(x.flatten_from(2)?.transpose(1, 2)?),
+            Self::Last => Ok(x.flatten(1, 2)?),
+        }
+    }
+
+    fn pool(self, x: &Tensor, size: usize) -> Result<Tensor> {
+        match self {
+            Self::First => Ok(ops::avg_pool2d(x, size)?),
+            Self::Last => Ok(ops::avg_pool2d_last(x, size)?),
+        }
+    }
+
+    fn plain(self, conv: &NormedConv2d, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        match self {
+            Self::First => Ok(conv.forward(x, mode)?),
+            Self::Last => Ok(conv.forward_last(x, None, false, mode)?),
+        }
+    }
+
+    fn relu(self, conv: &NormedConv2d, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        match self {
+            Self::First => Ok(conv.forward_relu(x, mode)?),
+            Self::Last => Ok(conv.forward_last(x, None, true, mode)?),
+        }
+    }
+
+    /// `max(conv(x) + shortcut, 0)`.
+    fn relu_beside(
+        self,
+        conv: &NormedConv2d,
+        x: &Tensor,
+        shortcut: &Tensor,
+        mode: Mode,
+    ) -> Result<Tensor> {
+        match self {
+            Self::First => Ok(ops::relu(&(conv.forward(x, mode)? + shortcut)?)?),
+            Self::Last => Ok(conv.forward_last(x, Some(shortcut), true, mode)?),
+        }
     }
 }
 
@@ -210,12 +288,11 @@ impl AttentionPool {
         })
     }
 
-    /// `[b, width, h, w]` to `[b, embed_dim]`.
-    fn forward(&self, map: &Tensor) -> Result<Tensor> {
-        let (b, width, ..) = map.dims4()?;
-        let tokens = map.flatten_from(2)?.transpose(1, 2)?; // [b, h*w, width]
+    /// `[b, h * w, width]` to `[b, embed_dim]`.
+    fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
+        let (b, _, width) = tokens.dims3()?;
         let mean = tokens.mean_keepdim(1)?; // [b, 1, width]
-        let tokens = Tensor::cat(&[&mean, &tokens], 1)?.broadcast_add(&self.positions)?;
+        let tokens = Tensor::cat(&[&mean, tokens], 1)?.broadcast_add(&self.positions)?;
         let n = tokens.dim(1)?;
         let depth = width / self.heads;
         let split = |x: Tensor, n: usize| -> Result<Tensor> {

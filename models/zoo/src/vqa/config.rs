@@ -18,10 +18,21 @@ pub struct AnswerHeadConfig {
     pub buckets: usize,
     /// The answers, normalised, in the order of the classifier's outputs.
     pub answers: Vec<String>,
+    /// Whether the question's form rules answers out: a yes-or-no question gets yes or no, any other question neither.
+    #[serde(default = "gated", skip_serializing_if = "is_gated")]
+    pub gated: bool,
     /// Questions about known images that are remembered, if any; their tensors lie below `memory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryConfig>,
     /// Weighs head and memory into calibrated probabilities, if there is one; its tensors lie below `ranker`. It needs a memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranker: Option<RankerConfig>,
+}
+
+fn gated() -> bool {
+    true
+}
+
+fn is_gated(gated: &bool) -> bool {
+    *gated
 }

@@ -1,7 +1,7 @@
 //! The answer head.
 
 use candle_core::{Device, Tensor};
-use lucency_nn::ops::{l2_normalise, log_softmax_last};
+use lucency_nn::ops::{l2_normalise, log_softmax_last, tanh};
 use lucency_nn::{Bias, Embedding, Init, Linear, Weights};
 
 use super::evidence::{AnswerTexts, Evidence, Said, gather};
@@ -157,8 +157,8 @@ impl AnswerHead {
         if let Some((keep, _)) = keep {
             q = (q * keep)?;
         }
-        let v = self.image.forward(standard)?.tanh()?; // [b, h]
-        let mut fused = (&v * self.fuse_question.forward(&q)?.tanh()?)?; // [b, h]
+        let v = tanh(&self.image.forward(standard)?)?; // [b, h]
+        let mut fused = (&v * tanh(&self.fuse_question.forward(&q)?)?)?; // [b, h]
         if let Some((_, keep)) = keep {
             fused = (fused * keep)?;
         }
@@ -278,12 +278,12 @@ impl AnswerHead {
     }
 
     /// A large negative number for every answer that the question's form rules out: all but yes and no for a yes-or-no question,
-    /// yes and no for any other.
+    /// yes and no for any other. Nothing is ruled out by a head that is not gated.
     fn ruled_out(&self, questions: &[&Question]) -> Result<Tensor> {
         let a = self.config.answers.len();
         let mut out = vec![0f32; questions.len() * a];
         for (i, question) in questions.iter().enumerate() {
-            if self.yes_no.len() != 2 {
+            if !self.config.gated || self.yes_no.len() != 2 {
                 continue;
             }
             let row = &mut out[i * a..(i + 1) * a];

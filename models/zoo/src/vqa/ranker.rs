@@ -5,7 +5,7 @@
 //! it learns how far each of them can be trusted, near known images and far from them.
 
 use candle_core::{D, Tensor};
-use lucency_nn::ops::log_softmax_last;
+use lucency_nn::ops::{log_softmax_last, tanh};
 use lucency_nn::{Bias, Init, Linear, Weights};
 use serde::{Deserialize, Serialize};
 
@@ -39,16 +39,20 @@ impl Ranker {
         })
     }
 
+    /// Standardised evidence, of the shape of `columns`, `[..., EVIDENCE]`.
+    pub fn standardise(&self, columns: &Tensor) -> Result<Tensor> {
+        Ok(columns
+            .broadcast_sub(&self.mean)?
+            .broadcast_mul(&self.inverse_std)?)
+    }
+
     /// Scores of every row.
     ///
-    /// - `columns`: `[..., EVIDENCE]`
+    /// - `standard`: `[..., EVIDENCE]` from [`Ranker::standardise`]
     /// - `keep`: a dropout mask for the hidden layer, `[..., hidden]`, or none
     /// - returns `[...]`
-    pub fn scores(&self, columns: &Tensor, keep: Option<&Tensor>) -> Result<Tensor> {
-        let standard = columns
-            .broadcast_sub(&self.mean)?
-            .broadcast_mul(&self.inverse_std)?;
-        let mut hidden = self.hidden.forward(&standard)?.tanh()?;
+    pub fn scores(&self, standard: &Tensor, keep: Option<&Tensor>) -> Result<Tensor> {
+        let mut hidden = tanh(&self.hidden.forward(standard)?)?;
         if let Some(keep) = keep {
             hidden = (hidden * keep)?;
         }
@@ -59,7 +63,7 @@ impl Ranker {
     ///
     /// - returns `[candidates + 1]`
     pub fn log_probabilities(&self, evidence: &Evidence) -> Result<Tensor> {
-        let scores = self.scores(&evidence.columns, None)?;
+        let scores = self.scores(&self.standardise(&evidence.columns)?, None)?;
         Ok(log_softmax_last(&scores.unsqueeze(0)?)?.squeeze(0)?)
     }
 }

@@ -183,6 +183,13 @@ impl Assistant {
         Ok(self.library()?.image_bytes(case_id)?)
     }
 
+    /// The image file of a library case, to be opened as a study.
+    ///
+    /// Errors as [`case_image`](Self::case_image) does.
+    pub fn case_file(&self, case_id: &str) -> Result<PathBuf> {
+        Ok(self.library()?.image_file(case_id)?)
+    }
+
     /// The image's embedding, `[dim]`, unit length; from memory or disk if the same pixels were embedded before.
     pub fn image_embedding(&self, picture: &Picture) -> Result<Tensor> {
         let key = key(picture);

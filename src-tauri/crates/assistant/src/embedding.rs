@@ -31,10 +31,15 @@ impl Assistant {
             .to_owned()
     }
 
+    /// The name of the adapter whose embeddings are compared, if it is not the pack's own.
+    pub(crate) fn comparing_name(&self) -> Option<&str> {
+        self.comparing_adapter().map(ActiveAdapter::name)
+    }
+
     /// The origin of a comparison: the adapter takes part in it if it has embeddings of its own.
     pub(crate) fn compared(&self, by: Provenance) -> Provenance {
         Provenance {
-            adapter: self.comparing_adapter().map(|a| a.name().to_owned()),
+            adapter: self.comparing_name().map(str::to_owned),
             ..by
         }
     }

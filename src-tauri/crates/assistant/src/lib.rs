@@ -32,6 +32,7 @@ pub use error::{AssistantError, Result};
 pub use findings::{label_set_of_words, read_labels};
 pub use kind::{QuestionKind, is_closed};
 pub use lucency_nn::job::{Interrupt, Progress};
+pub use lucency_nn::keep_freed_memory;
 pub use picture::Picture;
 pub use provenance::APP_VERSION;
 pub use quiet::quietly;

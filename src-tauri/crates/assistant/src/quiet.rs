@@ -14,10 +14,12 @@ pub fn quietly<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         .thread_name(|_| "background".into())
         .start_handler(|_| lower_priority())
         .build();
-    match pool {
+    let done = match pool {
         Ok(pool) => pool.install(work),
         Err(_) => work(),
-    }
+    };
+    lucency_nn::release_freed_memory();
+    done
 }
 
 /// Makes the calling thread less important than the window's. Linux counts priorities by thread; elsewhere they are the

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use lucency_assistant::dto::{Answer, CautionReason};
-use lucency_assistant::{Assistant, Options, Picture, picture};
+use lucency_assistant::evaluate::evaluate_guard;
+use lucency_assistant::{Assistant, AssistantError, Interrupt, Options, Picture, picture};
 
 fn assets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../assets")
@@ -209,4 +210,33 @@ fn few_radiographs_are_taken_for_something_else() {
     }
     println!("{refused} of {} radiographs refused", some.len());
     assert!(refused * 20 <= some.len(), "at most one in twenty");
+}
+
+#[test]
+fn refusals_are_counted_by_folder_and_a_folder_without_images_is_an_error() {
+    let root = std::env::temp_dir().join(format!("lucency-refusals-{}", std::process::id()));
+    let (foreign, empty) = (root.join("foreign"), root.join("empty"));
+    std::fs::create_dir_all(foreign.join("deeper")).expect("a folder");
+    std::fs::create_dir_all(&empty).expect("a folder");
+    let colours = image_rs::RgbImage::from_fn(64, 64, |x, y| {
+        image_rs::Rgb([(x * 4) as u8, (y * 4) as u8, 255 - (x * 4) as u8])
+    });
+    colours
+        .save(foreign.join("deeper/colours.png"))
+        .expect("a PNG can be written");
+    std::fs::write(foreign.join("notes.txt"), "no image").expect("a file can be written");
+    let chest = assets().join("demo/chest");
+
+    let folders = [chest, foreign];
+    let rates = evaluate_guard(assistant(), &folders, &Interrupt::new(), &mut |_| {})
+        .expect("both folders hold images");
+    assert!(rates[0].n > 0 && rates[0].refused == 0.0, "{:?}", rates[0]);
+    let refused = &rates[1];
+    assert_eq!((refused.n, refused.unreadable), (1, 1));
+    assert_eq!((refused.not_a_radiograph, refused.refused), (1, 1.0));
+    assert_eq!(refused.folder, "foreign");
+
+    let nothing = evaluate_guard(assistant(), &[empty], &Interrupt::new(), &mut |_| {});
+    assert!(matches!(nothing, Err(AssistantError::Data(_))));
+    std::fs::remove_dir_all(root).expect("the folders go");
 }

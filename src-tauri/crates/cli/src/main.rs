@@ -64,6 +64,7 @@ enum Command {
 }
 
 fn main() -> std::process::ExitCode {
+    lucency_assistant::keep_freed_memory();
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
     let result: Result<(), CommandError> = match arguments.command {

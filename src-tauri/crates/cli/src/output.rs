@@ -80,6 +80,14 @@ impl Output {
     }
 }
 
+/// A number of things: `1 pair`, `2 pairs`, for nouns with a regular plural.
+pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    match number.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
 /// Writes to standard output; a closed pipe (`lucency … | head`) ends quietly.
 fn write_line(line: &str) -> Result<(), CommandError> {
     use std::io::Write;
@@ -88,5 +96,16 @@ fn write_line(line: &str) -> Result<(), CommandError> {
             Err(CommandError::new("io", e.to_string()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn one_thing_is_not_several() {
+        let said = [0u64, 1, 2].map(|n| counted(n, "pair"));
+        assert_eq!(said, ["0 pairs", "1 pair", "2 pairs"]);
     }
 }

@@ -108,6 +108,13 @@ impl Library {
         self.store.image_bytes(id)
     }
 
+    /// The PNG file of a case, verified.
+    ///
+    /// Errors as [`image_bytes`](Self::image_bytes) does.
+    pub fn image_file(&self, id: &str) -> Result<PathBuf> {
+        self.store.image_file(id)
+    }
+
     /// The stored embeddings of a model, row for row as [`cases`](Self::cases).
     ///
     /// - `model`: the hash of the model's pack

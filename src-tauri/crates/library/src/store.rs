@@ -189,6 +189,23 @@ impl FolderStore {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+
+    /// The PNG file of a case's image, verified.
+    ///
+    /// Errors as [`image_bytes`](CaseStore::image_bytes) does.
+    pub fn image_file(&self, id: &str) -> Result<PathBuf> {
+        self.image_bytes(id)?;
+        Ok(self.file(self.known(id)?))
+    }
+
+    fn known(&self, id: &str) -> Result<&Case> {
+        self.case(id)
+            .ok_or_else(|| LibraryError::NoCase { id: id.into() })
+    }
+
+    fn file(&self, case: &Case) -> PathBuf {
+        self.dir.join(IMAGES).join(&case.image.file)
+    }
 }
 
 impl CaseStore for FolderStore {
@@ -205,14 +222,12 @@ impl CaseStore for FolderStore {
     }
 
     fn image_bytes(&self, id: &str) -> Result<Vec<u8>> {
-        let case = self
-            .case(id)
-            .ok_or_else(|| LibraryError::NoCase { id: id.into() })?;
+        let case = self.known(id)?;
         let damaged = |reason: String| LibraryError::DamagedImage {
             id: id.into(),
             reason,
         };
-        let path = self.dir.join(IMAGES).join(&case.image.file);
+        let path = self.file(case);
         let found = match fs::metadata(&path) {
             Ok(metadata) => metadata.len(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

@@ -43,6 +43,7 @@ fn vqa_rad_as_published_has_its_split_in_the_phrase_type() {
 fn slake_brings_both_languages_and_the_boxes_of_its_masks() {
     let place = Place::new();
     place.picture("imgs/xmlab0/source.jpg", 2);
+    place.picture("imgs/xmlab0/mask.png", 3);
     place.write(
         "imgs/xmlab0/detection.json",
         r#"[{"Liver": [3.0, 4.0, 20.5, 10.0]}, {"Left Kidney": [40, 20, 10, 12]}]"#,
@@ -71,6 +72,13 @@ fn slake_brings_both_languages_and_the_boxes_of_its_masks() {
         (case.regions[0].label.as_str(), case.regions[0].width),
         ("Liver", 20.5)
     );
+    // As corners this box would end above and left of where it begins, as one of the published ones would.
+    let kidney = &case.regions[1];
+    assert_eq!(
+        (kidney.x, kidney.y, kidney.width, kidney.height),
+        (40.0, 20.0, 10.0, 12.0)
+    );
+    assert_eq!(case.images.len(), 1, "the mask is no image of the case");
 
     let english = ImportPlan {
         language: Some("en".into()),

@@ -177,7 +177,7 @@ fn a_set_of_labels_is_kept_and_replaced_by_its_name() {
 }
 
 #[test]
-fn labels_of_a_library_of_the_second_version_become_those_that_came_with_the_case() {
+fn labels_of_a_library_of_the_third_version_become_those_that_came_with_the_case() {
     let place = Place::new();
     let (store, ids) = filled(&place);
     let before = labels(&store, &ids[1]);
@@ -196,7 +196,7 @@ fn labels_of_a_library_of_the_second_version_become_those_that_came_with_the_cas
              CREATE INDEX labels_name ON labels (name, value);
              INSERT INTO labels SELECT case_row, name, value FROM new_labels;
              DROP TABLE new_labels;
-             PRAGMA user_version = 2;",
+             PRAGMA user_version = 3;",
         )
         .unwrap();
     drop(connection);
@@ -204,7 +204,7 @@ fn labels_of_a_library_of_the_second_version_become_those_that_came_with_the_cas
     assert_eq!(labels(&store, &ids[1]), before);
     assert_eq!(before[0].2, None, "nobody gave it");
     assert!(store.verify(true, &|| false).unwrap().ok);
-    assert!(place.library().join("library.schema2.backup").is_file());
+    assert!(place.library().join("library.schema3.backup").is_file());
     let no = [wanted("Effusion", LabelValue::Negative)];
     store.give_labels(&ids[1], "Anna", &no, AT).unwrap();
     assert_eq!(labels(&store, &ids[1]).len(), 2);

@@ -256,6 +256,8 @@ fn set_back(place: &Place) {
             "DROP TRIGGER embeddings_inserted; DROP TRIGGER embeddings_deleted; DROP TRIGGER images_changed;
              DROP TRIGGER reports_added; DROP INDEX images_pixels; DROP INDEX texts_reports; DROP TABLE unreadable;
              ALTER TABLE spaces DROP COLUMN changed; ALTER TABLE images DROP COLUMN pixels;
+             DROP TABLE text_blocks; DROP INDEX cases_modality; DROP INDEX cases_body_part; DROP INDEX cases_sex;
+             DROP INDEX cases_age;
              DROP TABLE label_sets; DROP TABLE label_actions; DROP INDEX labels_name; DROP INDEX labels_reader;
              PRAGMA user_version = 1;",
         )

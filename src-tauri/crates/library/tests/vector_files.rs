@@ -72,6 +72,106 @@ fn what_was_written_is_read_back() {
     }
 }
 
+/// So many that a plane of the vectors stays in the file.
+fn large() -> PartitionedIndex {
+    let mut watch = Watch {
+        stop: &|| false,
+        report: &mut |_| {},
+    };
+    let vectors = (0..180_000).map(|id| Ok((id, vector(id, 6))));
+    let index = PartitionedIndex::gather(6, vectors, &mut watch);
+    index.unwrap().unwrap()
+}
+
+fn make_lists(index: &mut PartitionedIndex) {
+    let mut watch = Watch {
+        stop: &|| false,
+        report: &mut |_| {},
+    };
+    assert!(index.make_lists(1, &mut watch).unwrap());
+}
+
+#[test]
+fn a_plane_that_stays_in_the_file_changes_no_answer() {
+    let mut twin = large();
+    let mut stored = twin.clone();
+    let before = stored.memory_bytes();
+    let (_folder, path) = saved(&mut stored);
+    assert!(before - stored.memory_bytes() > 180_000 * 6 - 1000 * 6);
+    let mut opened = PartitionedIndex::open(&path, KEY).unwrap();
+    fs::remove_file(&path).unwrap(); // it is open
+    let query = vector(77_777, 6);
+    let alike = |twin: &PartitionedIndex, other: &PartitionedIndex, when: &str| {
+        let search = |i: &PartitionedIndex| i.search(&query, 20, Effort::Exact, &|_| true).unwrap();
+        assert_eq!(search(twin), search(other), "{when}");
+    };
+    let same = |twin: &PartitionedIndex, other: &PartitionedIndex, when: &str| {
+        assert!(twin == other, "{when}");
+        alike(twin, other, when);
+    };
+    same(&twin, &stored, "as it was written");
+    same(&twin, &opened, "as it was read");
+    for index in [&mut twin, &mut stored, &mut opened] {
+        index.add(500_000, &vector(77_777, 6)).unwrap();
+        index.add(500_001, &vector(3, 6)).unwrap();
+        assert!(index.remove(500_001) && index.remove(0) && index.remove(99_999));
+    }
+    alike(&twin, &opened, "after changes");
+    for index in [&mut twin, &mut stored, &mut opened] {
+        index.compact();
+    }
+    same(&twin, &opened, "without gaps");
+    make_lists(&mut twin);
+    make_lists(&mut opened);
+    same(&twin, &opened, "in lists");
+    // Written anew from the file it lies in, in another order.
+    let (_other, path) = saved(&mut opened);
+    same(&twin, &opened, "written again");
+    let read = PartitionedIndex::open(&path, KEY).unwrap();
+    same(&twin, &read, "read again");
+    assert_eq!(read.list_counts(), twin.list_counts());
+}
+
+#[test]
+fn a_file_that_is_damaged_while_it_is_open_gives_an_error_and_no_answer() {
+    let mut index = large();
+    let (_folder, path) = saved(&mut index);
+    let bytes = fs::read(&path).unwrap();
+    let low = bytes.len() - 180_000 * 6;
+    let search = |i: &PartitionedIndex| i.search(&vector(5, 6), 10, Effort::Exact, &|_| true);
+    let opened = PartitionedIndex::open(&path, KEY).unwrap();
+    let whole = search(&opened).unwrap();
+
+    let changed: Vec<u8> = bytes[low..].iter().map(|byte| byte ^ 0x04).collect();
+    fs::write(&path, [&bytes[..low], &changed].concat()).unwrap();
+    for index in [&opened, &PartitionedIndex::open(&path, KEY).unwrap()] {
+        let error = search(index).unwrap_err();
+        assert!(
+            matches!(error, LibraryError::DamagedIndex { .. }),
+            "{error:?}"
+        );
+    }
+    fs::write(&path, &bytes[..low + 100]).unwrap();
+    let error = search(&opened).unwrap_err();
+    assert!(
+        matches!(error, LibraryError::DamagedIndex { .. }),
+        "{error:?}"
+    );
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(search(&opened).unwrap(), whole, "as it was");
+    assert_damaged_head(&path, &bytes, low);
+}
+
+/// Everything before the low plane is verified when the file is opened.
+fn assert_damaged_head(path: &Path, bytes: &[u8], low: usize) {
+    for at in (0..low).step_by(low / 40) {
+        let mut changed = bytes.to_vec();
+        changed[at] ^= 0x10;
+        fs::write(path, &changed).unwrap();
+        assert!(PartitionedIndex::open(path, KEY).is_err(), "byte {at}");
+    }
+}
+
 #[test]
 fn nothing_of_a_removed_vector_is_written() {
     let mut index = small(50);
@@ -170,11 +270,11 @@ fn another_pack_or_generation_is_stale() {
 fn a_newer_version_is_named() {
     let (_folder, path) = saved(&mut small(5));
     let mut bytes = fs::read(&path).unwrap();
-    bytes[8] = 2;
+    bytes[8] = 3;
     fs::write(&path, bytes).unwrap();
     let error = PartitionedIndex::open(&path, KEY).unwrap_err();
     assert!(
-        matches!(error, LibraryError::FormatVersion { found: 2, .. }),
+        matches!(error, LibraryError::FormatVersion { found: 3, .. }),
         "{error:?}"
     );
 }

@@ -2,6 +2,7 @@
 
 import { BackendError, type OnProgress } from '../backend'
 import type {
+  CaseFacts,
   EmbedOutcome,
   ExcerptPiece,
   FrameInfo,
@@ -192,6 +193,17 @@ export class MockLibrary extends MockAssistant {
     this.note('libraryOpen', caseId)
     await this.work(jobId, 'Reading files', onProgress)
     const { facts, images } = this.#one(caseId)
+    return this.#study(caseId, facts, images)
+  }
+
+  /** A demo case; the facts are those of any other one. */
+  async caseOpen(jobId: string, caseId: string, onProgress: OnProgress): Promise<OpenReportDto> {
+    this.note('caseOpen', caseId)
+    await this.work(jobId, 'Reading files', onProgress)
+    return this.#study(caseId, mockCase(0).facts, 1)
+  }
+
+  #study(caseId: string, facts: CaseFacts, images: number): OpenReportDto {
     const series = Array.from({ length: images }, (_, i) => ({
       id: `${PREFIX}${caseId}-${i}`,
       modality: facts.modality ?? 'IMG',

@@ -34,19 +34,6 @@ impl Packed {
         }
     }
 
-    /// The first `rows` rows as they were, `[rows, depth]`.
-    pub(super) fn unpack(&self, rows: usize) -> Vec<f32> {
-        let mut weight = vec![0.0; rows * self.depth];
-        for (row, weight) in weight.chunks_exact_mut(self.depth.max(1)).enumerate() {
-            let panel = self.panel(row);
-            let columns = panel.chunks_exact(self.tile.0);
-            for (value, column) in weight.iter_mut().zip(columns) {
-                *value = column[row % self.tile.0];
-            }
-        }
-        weight
-    }
-
     /// Rows of a part when all are divided into about `parts`, in whole tiles.
     pub(super) fn group(&self, parts: usize) -> usize {
         let tiles = self.values.len() / (self.depth * self.tile.0);

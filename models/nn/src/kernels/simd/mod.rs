@@ -9,12 +9,18 @@
 use std::sync::OnceLock;
 
 mod dots;
+mod gathered;
+mod memory;
+mod panel_product;
 mod panels;
 mod tiles;
 mod vector;
 
 pub(crate) use dots::{Rows, dots, dots_tile};
-pub(crate) use panels::{Finish, Panels, Value};
+pub(crate) use gathered::Gathered;
+pub use memory::{keep_freed_memory, release_freed_memory};
+pub(crate) use panel_product::{Finish, Value};
+pub(crate) use panels::Panels;
 pub(crate) use tiles::{Offsets, correlate_tile, tile};
 
 /// Which instructions the machine has.

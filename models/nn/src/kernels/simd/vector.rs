@@ -18,6 +18,9 @@ pub(super) trait Vector: Copy {
     /// Asks for a cache line that will be read soon; any address will do.
     #[inline(always)]
     fn prefetch(_: *const f32) {}
+    /// Asks for a cache line that will be written next.
+    #[inline(always)]
+    fn fetch(_: *const f32) {}
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -68,6 +71,11 @@ mod x86 {
         fn prefetch(p: *const f32) {
             // SAFETY: a hint; it cannot fault.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+        }
+        #[inline(always)]
+        fn fetch(p: *const f32) {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
         }
     }
 
@@ -121,6 +129,11 @@ mod x86 {
         fn prefetch(p: *const f32) {
             // SAFETY: a hint; it cannot fault.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+        }
+        #[inline(always)]
+        fn fetch(p: *const f32) {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
         }
     }
 }

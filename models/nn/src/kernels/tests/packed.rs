@@ -13,6 +13,7 @@ const SIZES: &[(usize, usize, usize)] = &[
     (130, 1030, 25),
     (17, 2049, 50),
     (300, 130, 144),
+    (20, 100, 130),
 ];
 
 fn reference(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Tensor {

@@ -1,4 +1,4 @@
-//! Denoising: the autoencoder learns to give back an image from a noisy copy.
+//! Denoising and masking: the autoencoder learns to give back an image from a noisy copy, or what is hidden in it from the rest.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -11,6 +11,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::claim;
+use super::mask::Mask;
 use crate::checkpoint::Checkpoint;
 use crate::data::rng_for;
 use crate::optim::{AdamW, AdamWConfig};
@@ -26,6 +27,9 @@ pub struct CdaePlan {
     pub side: usize,
     /// Standard deviation of the noise, in fractions of the grey range; 0.1 published.
     pub noise: f64,
+    /// Share of the patches that are hidden, whose pixels alone are then to be given back; 0 published.
+    #[serde(default)]
+    pub mask: f64,
     /// Images a step.
     pub batch: usize,
     /// Passes over the images.
@@ -43,6 +47,7 @@ impl Default for CdaePlan {
         Self {
             side: 128,
             noise: 0.1,
+            mask: 0.0,
             batch: 16,
             epochs: 20,
             rate: 1e-3,
@@ -64,28 +69,41 @@ struct Denoising<'a> {
 /// Slots of the generators.
 const ORDER: u64 = 51;
 const NOISE: u64 = 52;
+const MASK: u64 = 53;
 
 impl Denoising<'_> {
     fn per_epoch(&self) -> u64 {
         self.train.len().div_ceil(self.plan.batch).max(1) as u64
     }
 
-    /// Clean and noisy images, `[n, 1, side, side]`; the noise follows from `step`.
-    fn pair(&self, images: &[usize], step: u64) -> Result<(Tensor, Tensor)> {
+    /// The mean squared error of some images; noise and mask follow from `step`.
+    fn error(&self, model: &Cdae, images: &[usize], step: u64) -> Result<Tensor> {
+        let side = self.plan.side;
         let mut rng = rng_for(self.plan.seed, step, NOISE);
         let clean: Vec<f32> = images
             .iter()
             .flat_map(|i| self.images[*i].iter().copied())
             .collect();
-        let noisy: Vec<f32> = clean
+        let mut noisy: Vec<f32> = clean
             .iter()
             .map(|v| v + (normal(&mut rng) * self.plan.noise) as f32)
             .collect();
-        let shape = (images.len(), 1, self.plan.side, self.plan.side);
-        Ok((
-            Tensor::from_vec(clean, shape, &Device::Cpu)?,
-            Tensor::from_vec(noisy, shape, &Device::Cpu)?,
-        ))
+        let shape = (images.len(), 1, side, side);
+        let tensor = |values| Tensor::from_vec(values, shape, &Device::Cpu);
+        if self.plan.mask == 0.0 {
+            let copy = model.forward(&tensor(noisy)?)?;
+            return Ok((copy - tensor(clean)?)?.sqr()?.mean_all()?);
+        }
+        let mut rng = rng_for(self.plan.seed, step, MASK);
+        let mut hidden: Vec<f32> = Vec::with_capacity(clean.len());
+        for image in noisy.chunks_exact_mut(side * side) {
+            let mask = Mask::draw(side, self.plan.mask, &mut rng);
+            mask.hide(image);
+            hidden.extend(mask.pixels());
+        }
+        let count = hidden.iter().map(|v| f64::from(*v)).sum::<f64>().max(1.0);
+        let error = (model.forward(&tensor(noisy)?)? - tensor(clean)?)?.sqr()?;
+        Ok(((error * tensor(hidden)?)?.sum_all()? * (1.0 / count))?)
     }
 }
 
@@ -99,9 +117,8 @@ impl Objective for Denoising<'_> {
         }
         let to = ((within + 1) * self.plan.batch).min(self.order.1.len());
         let rows = &self.order.1[within * self.plan.batch..to];
-        let (clean, noisy) = self.pair(rows, step)?;
         Ok(StepLoss {
-            total: (self.model.forward(&noisy)? - clean)?.sqr()?.mean_all()?,
+            total: self.error(&self.model, rows, step)?,
             parts: vec![("epoch", (epoch + 1) as f64)],
             samples: rows.len(),
         })
@@ -112,11 +129,8 @@ impl Objective for Denoising<'_> {
         let model = Cdae::load(&weights)?;
         let (mut sum, mut n) = (0.0, 0);
         for (k, rows) in self.held_out.chunks(self.plan.batch).enumerate() {
-            // The same noise at every evaluation, and never that of a training step.
-            let (clean, noisy) = self.pair(rows, u64::from(u32::MAX) + k as u64)?;
-            let error = (model.forward(&noisy)?.detach() - clean)?
-                .sqr()?
-                .mean_all()?;
+            // The same noise and mask at every evaluation, and never those of a training step.
+            let error = self.error(&model, rows, u64::from(u32::MAX) + k as u64)?;
             sum += f64::from(error.to_scalar::<f32>()?) * rows.len() as f64;
             n += rows.len();
         }
@@ -136,7 +150,7 @@ impl Objective for Denoising<'_> {
 ///
 /// The checkpoint's `averaged.safetensors` has the published keys and can be given to `train vqa --cdae`.
 /// Errors if there are fewer than two images or their size is not the plan's.
-/// Source: Masci et al. 2011; Nguyen et al. 2019, section 2.2.
+/// Source: Masci et al. 2011; Nguyen et al. 2019, section 2.2; for the mask He et al. 2022, section 3.
 pub fn train_cdae(
     plan: &CdaePlan,
     images: &[Vec<f32>],
@@ -155,6 +169,12 @@ pub fn train_cdae(
         return Err(TrainError::Plan(
             "the batch is at least 1 and the side a positive multiple of 4".into(),
         ));
+    }
+    if !(0.0..1.0).contains(&plan.mask) {
+        return Err(TrainError::Plan(format!(
+            "the share of hidden patches is at least 0 and below 1, not {}",
+            plan.mask
+        )));
     }
     claim(run, plan)?;
     let weights = match Checkpoint::find(run)? {
@@ -213,6 +233,30 @@ fn normal(rng: &mut impl Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_hidden_can_be_learned_and_a_share_of_everything_is_refused() {
+        let plan = CdaePlan {
+            side: 16,
+            batch: 4,
+            epochs: 6,
+            rate: 3e-3,
+            validation: 0.2,
+            mask: 0.5,
+            ..CdaePlan::default()
+        };
+        let run = tempfile::tempdir().unwrap();
+        let stop = Interrupt::new();
+        let done = train_cdae(&plan, &images(), run.path(), &stop, &mut |_| {}).unwrap();
+        assert!(
+            done.losses.last().unwrap() < &(done.losses[0] * 0.9),
+            "{:?}",
+            done.losses
+        );
+        let all = CdaePlan { mask: 1.0, ..plan };
+        let refused = train_cdae(&all, &images(), run.path(), &stop, &mut |_| {});
+        assert!(refused.is_err_and(|e| e.to_string().contains("below 1")));
+    }
 
     fn images() -> Vec<Vec<f32>> {
         (0..12)

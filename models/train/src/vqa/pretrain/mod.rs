@@ -1,7 +1,8 @@
-//! Pre-training of the image networks on a folder of images: denoising, and few-shot episodes.
+//! Pre-training of the image networks on a folder of images: denoising or masking, and few-shot episodes.
 
 mod cdae;
 mod maml;
+mod mask;
 
 use std::path::Path;
 

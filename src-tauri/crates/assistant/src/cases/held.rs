@@ -15,6 +15,7 @@ use lucency_nn::Interrupt;
 use crate::error::Result;
 
 /// An index with the state of the space that it was made of.
+#[derive(Clone)]
 pub(super) struct Held {
     pub index: PartitionedIndex,
     pub state: SpaceState,
@@ -68,6 +69,7 @@ impl Slot {
 
 /// How long a waiting search sleeps between two looks at its switch.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 impl Held {
     /// An index as it was opened or made.
     pub fn of(index: PartitionedIndex, state: SpaceState) -> Self {
@@ -100,7 +102,6 @@ impl Held {
             for id in gone {
                 self.index.remove(id);
             }
-            self.index.compact();
         }
         self.state = state;
         Ok(())

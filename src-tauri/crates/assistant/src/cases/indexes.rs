@@ -10,7 +10,10 @@
 //! rows are numbered again from there.
 //!
 //! **Lists.** An index without lists is searched exactly, some tens of milliseconds a million. Lists are made on a
-//! thread of its own from vectors of its own, and the new index takes the place of the old one when it is ready.
+//! thread of its own for a copy of the index, which takes the place of the old one when it is ready.
+//!
+//! **Damage.** What is wrong with a file is found when it is opened or, in the part that is read later, by the search that
+//! needs it. The file goes, the index is made of the database again, and the search is done again.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -104,6 +107,18 @@ impl Indexes {
         Ok(())
     }
 
+    /// Gives up the index of a space and its file, which cannot be read any more.
+    ///
+    /// Errors if the file cannot be removed.
+    pub fn give_up(&self, space: &Space) -> Result<()> {
+        let slot = self.slot(space);
+        let _turn = slot.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        *write(&slot) = None;
+        Ok(self
+            .shelf()
+            .clear(index_key(&model(space), SpaceState::default()))?)
+    }
+
     /// Brings the indexes in memory and on disk up to date after cases were deleted.
     pub fn forget_deleted(&self, store: &SqliteStore) -> Result<()> {
         let slots: Vec<(Space, Arc<Slot>)> = {
@@ -116,11 +131,16 @@ impl Indexes {
         for (space, slot) in slots {
             let _turn = slot.turn.lock().unwrap_or_else(PoisonError::into_inner);
             let state = store.space_state(&space)?;
-            if let Some(held) = write(&slot).as_mut() {
-                held.catch_up(store, &space, state)?;
-                if state.count > 0 {
-                    self.save(held, &space)?;
-                }
+            let mut place = write(&slot);
+            let Some(held) = place.as_mut() else { continue };
+            held.catch_up(store, &space, state)?;
+            if state.count == 0 {
+                continue;
+            }
+            match self.save(held, &space) {
+                // It is made of the database again when it is needed.
+                Err(AssistantError::Library(LibraryError::DamagedIndex { .. })) => *place = None,
+                saved => saved?,
             }
         }
         Ok(())
@@ -239,7 +259,7 @@ impl Indexes {
         }
     }
 
-    /// Makes an index with lists from vectors of its own and puts it in the place of the one that is searched.
+    /// Makes lists for a copy of the index and puts it in the place of the one that is searched.
     ///
     /// - returns false if stopped
     fn list(
@@ -248,16 +268,17 @@ impl Indexes {
         stop: &(dyn Fn() -> bool + Sync),
         report: &mut dyn FnMut(Building),
     ) -> Result<bool> {
-        let store = SqliteStore::open(&self.library)?;
-        let state = store.space_state(space)?;
-        let mut watch = Watch { stop, report };
-        let vectors = vectors(&store, space);
-        let Some(index) = PartitionedIndex::build(state.dim, vectors, SEED, &mut watch)? else {
+        let slot = self.slot(space);
+        // The searched index goes on as it is. Of a large one the copy shares what lies in the file: half of it.
+        let Some(mut held) = read(&slot).as_ref().map(Held::clone) else {
             return Ok(false);
         };
-        let slot = self.slot(space);
+        let mut watch = Watch { stop, report };
+        if !held.index.make_lists(SEED, &mut watch)? {
+            return Ok(false);
+        }
+        let store = SqliteStore::open(&self.library)?;
         let _turn = slot.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut held = Held::of(index, state);
         let now = store.space_state(space)?;
         held.catch_up(&store, space, now)?;
         self.save(&mut held, space)?;
@@ -271,129 +292,4 @@ fn told(at: Building) -> Progress {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use half::f16;
-    use lucency_library::vectors::{APPROXIMATE_FROM, Effort};
-    use lucency_library::{Batch, EmbeddingKind, Filter, Label, NewEmbedding, NewRecord, Source};
-
-    use super::*;
-
-    fn space() -> Space {
-        Space {
-            pack: "pack".into(),
-            kind: EmbeddingKind::Report,
-        }
-    }
-
-    /// Cases `range` with embeddings on a spiral.
-    fn put(store: &SqliteStore, range: std::ops::Range<usize>) {
-        let source = Source {
-            name: "test".into(),
-            format: "table".into(),
-            root: "/".into(),
-        };
-        let record = |i: usize| NewRecord {
-            key: i.to_string(),
-            labels: vec![Label::present("x")],
-            ..NewRecord::default()
-        };
-        let batch = Batch {
-            records: range.clone().map(record).collect(),
-            ..Batch::default()
-        };
-        store.put(&source, &batch).expect("room");
-        let page = lucency_library::Page {
-            offset: range.start as u64,
-            limit: range.len() as u64,
-        };
-        let cases = store.list(&Filter::default(), page).expect("cases");
-        let vector = |i: usize| {
-            let angle = i as f32 * 0.01;
-            let numbers = [angle.sin(), angle.cos(), (0.37 * angle).sin(), 1.0];
-            numbers.map(f16::from_f32).to_vec()
-        };
-        let embeddings: Vec<NewEmbedding> = cases
-            .into_iter()
-            .zip(range)
-            .map(|(case, i)| NewEmbedding {
-                case_id: case.id,
-                image: None,
-                pixels: None,
-                vector: vector(i),
-            })
-            .collect();
-        store.put_embeddings(&space(), &embeddings).expect("room");
-    }
-
-    fn count(slot: &Slot) -> (usize, bool) {
-        read(slot).as_ref().map_or((0, false), |held| {
-            (held.index.len(), held.index.has_lists())
-        })
-    }
-
-    #[test]
-    fn a_large_index_gets_lists_behind_the_searches_and_a_file_is_brought_up_to_date() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = SqliteStore::open(folder.path()).expect("a library");
-        put(&store, 0..APPROXIMATE_FROM);
-        let indexes = Arc::new(Indexes::of(folder.path()));
-        let stop = Interrupt::new();
-        let fresh = |indexes: &Arc<Indexes>| {
-            let slot = indexes.fresh(&store, &space(), &stop, &mut |_| {});
-            slot.expect("it can be read").expect("it is embedded")
-        };
-        let slot = fresh(&indexes);
-        assert_eq!(count(&slot).0, APPROXIMATE_FROM, "searched at once");
-        for _ in 0..600 {
-            if count(&slot).1 {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        assert_eq!(
-            count(&slot),
-            (APPROXIMATE_FROM, true),
-            "with lists after a while"
-        );
-
-        // What comes later is found at once, from memory and from the file of an earlier state.
-        put(&store, APPROXIMATE_FROM..APPROXIMATE_FROM + 5);
-        assert_eq!(count(&fresh(&indexes)), (APPROXIMATE_FROM + 5, true));
-        let other = Arc::new(Indexes::of(folder.path()));
-        let mut stages = Vec::new();
-        let slot = other.fresh(&store, &space(), &stop, &mut |p| stages.push(p.stage));
-        let slot = slot.expect("it can be read").expect("it is embedded");
-        assert_eq!(
-            count(&slot),
-            (APPROXIMATE_FROM + 5, true),
-            "the lists are kept"
-        );
-        assert!(stages.is_empty(), "nothing was made anew: {stages:?}");
-        let last = store
-            .embedding_rows(&space(), &Filter::default())
-            .expect("rows");
-        let last = *last.last().expect("a row") as u64;
-        let vector = store
-            .embeddings_after(&space(), last as i64 - 1, 1)
-            .expect("a row");
-        let vector: Vec<f32> = vector[0].vector.iter().map(|x| x.to_f32()).collect();
-        let held = read(&slot);
-        let index = &held.as_ref().expect("an index").index;
-        let best = index.search(&vector, 1, Effort::Exact, &|id| id == last);
-        assert_eq!(best.expect("it fits")[0].id, last);
-    }
-
-    #[test]
-    fn a_stopped_search_waits_for_no_index() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = SqliteStore::open(folder.path()).expect("a library");
-        put(&store, 0..3);
-        let indexes = Arc::new(Indexes::of(folder.path()));
-        let stop = Interrupt::new();
-        stop.stop();
-        let found = indexes.fresh(&store, &space(), &stop, &mut |_| {});
-        assert_eq!(found.err().map(|e| e.code()), Some("cancelled"));
-    }
-}
+mod tests;

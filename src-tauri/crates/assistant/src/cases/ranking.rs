@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use lucency_library::search::{Piece, WordQuery};
 use lucency_library::vectors::fusion::Ranked;
 use lucency_library::vectors::{Effort, VectorIndex as _};
-use lucency_library::{EmbeddingKind, Filter, Space, SqliteStore, Storage as _};
+use lucency_library::{EmbeddingKind, Filter, LibraryError, Space, SqliteStore, Storage as _};
 use lucency_nn::{Interrupt, Progress};
 
 use super::held::read;
 use super::indexes::Indexes;
 use super::query::CaseQuery;
-use crate::error::Result;
+use crate::error::{AssistantError, Result};
 
 /// Cases of each ranking that are fused, at least.
 const DEPTH: usize = 100;
@@ -105,6 +105,23 @@ impl Searching<'_> {
     ///
     /// - `vector`: `[dim]`, of the space's pack
     pub fn vectors(
+        &self,
+        space: &Space,
+        vector: &[f32],
+        effort: Effort,
+        found: &mut Found,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Ranked>> {
+        match self.nearest(space, vector, effort, found, report) {
+            Err(AssistantError::Library(LibraryError::DamagedIndex { .. })) => {
+                self.indexes.give_up(space)?;
+                self.nearest(space, vector, effort, found, report)
+            }
+            ranked => ranked,
+        }
+    }
+
+    fn nearest(
         &self,
         space: &Space,
         vector: &[f32],

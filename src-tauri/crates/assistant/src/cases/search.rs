@@ -249,22 +249,35 @@ fn note_coverage(covered: &Covered, assistant: &Assistant, found: &mut Found) {
         images, reports, ..
     } = covered;
     let missing = [
-        (images.missing, images.embedded, "images"),
-        (reports.missing, reports.embedded, "reports"),
+        (images.missing, images.embedded, "image"),
+        (reports.missing, reports.embedded, "report"),
     ];
     for (missing, embedded, what) in missing {
-        if missing > 0 && (what == "images" || assistant.reads_text()) {
+        if missing > 0 && (what == "image" || assistant.reads_text()) {
             let all = missing + embedded;
+            let (are, s) = if all == 1 { ("is", "") } else { ("are", "s") };
             found.notes.push(format!(
-                "{missing} of {all} {what} are not embedded with this pack yet and are not searched by meaning or image."
+                "{missing} of {all} {what}{s} {are} not embedded with {} yet and {are} not searched by meaning or image.",
+                embedder_in_words(assistant)
             ));
         }
     }
-    if images.unreadable > 0 {
-        found.notes.push(format!(
-            "{} of the library's images cannot be read and are not found by image.",
-            images.unreadable
-        ));
+    match images.unreadable {
+        0 => {}
+        1 => found
+            .notes
+            .push("1 of the library's images cannot be read and is not found by image.".into()),
+        n => found.notes.push(format!(
+            "{n} of the library's images cannot be read and are not found by image."
+        )),
+    }
+}
+
+/// Whose embeddings are compared.
+fn embedder_in_words(assistant: &Assistant) -> String {
+    match assistant.comparing_name() {
+        Some(adapter) => format!("the adapter “{adapter}”"),
+        None => "this pack".into(),
     }
 }
 

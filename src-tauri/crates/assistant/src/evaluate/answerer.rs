@@ -99,6 +99,14 @@ impl RunAnswerer {
         })
     }
 
+    /// The same, asked about the mean of so many small views of an image, itself among them.
+    pub fn with_views(mut self, views: Option<u64>) -> Self {
+        if let Some(views) = views {
+            self.trained = self.trained.with_asked_views(views);
+        }
+        self
+    }
+
     fn features(&self, picture: &Picture) -> Result<Arc<Tensor>> {
         let lock = || self.features.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = lock().get(&picture.pixel_hash) {

@@ -2,6 +2,7 @@
 
 mod answerer;
 pub(crate) mod encoder;
+mod guard;
 mod images;
 mod retrieval;
 mod vqa;
@@ -9,6 +10,7 @@ mod zeroshot;
 
 pub use answerer::{Answerer, Given, RunAnswerer};
 pub use encoder::{ImageEncoder, read_image};
+pub use guard::{RefusalRate, evaluate_guard};
 pub use retrieval::{PairRanks, RetrievalPair, RetrievalReport, evaluate_retrieval};
 pub use vqa::{ControlReport, ReliabilityBin, VqaControls, VqaReport, VqaSet, evaluate_vqa};
 pub use zeroshot::{ClassRecall, ZeroShotReport, evaluate_zeroshot};

@@ -34,7 +34,7 @@ pub(super) fn in_pool<T: Send>(
         .build()
         .map_err(|e| refuse("no_threads", e.to_string()))?;
     let (sender, progress) = mpsc::channel::<Progress>();
-    std::thread::scope(|scope| {
+    let done = std::thread::scope(|scope| {
         let worker = scope.spawn(move || {
             pool.install(|| {
                 work(&move |progress| {
@@ -53,5 +53,7 @@ pub(super) fn in_pool<T: Send>(
             ))
         };
         worker.join().unwrap_or_else(died)
-    })
+    });
+    lucency_nn::release_freed_memory();
+    done
 }

@@ -60,7 +60,8 @@ pub struct BenchLibrary {
     export: Option<PathBuf>,
 }
 
-/// What was measured. Times of searches are of one query at a time on all threads.
+/// What was measured. Times of searches are of one query at a time on all threads, in the index as it was opened from its
+/// file.
 #[derive(Serialize)]
 struct Measured {
     machine: Machine,
@@ -84,8 +85,9 @@ struct Measured {
     build_cpu_s: Option<f64>,
     save_s: f64,
     file_mb: f64,
-    /// What the index says it takes, MB.
+    /// What the index says it takes when it was made, and when it was opened from its file, MB.
     index_mb: f64,
+    opened_mb: f64,
     /// Resident memory of the process with the opened index, and the most there was while building, MB.
     resident_mb: Option<f64>,
     build_peak_mb: Option<f64>,
@@ -130,18 +132,13 @@ impl BenchLibrary {
         let build_peak_mb = status_mib("VmHWM:").map(megabytes);
         let (lists, lists_read) = index.list_counts().unwrap_or((1, 1));
 
-        let (exact_ms, exact) = self.search(&index, &queries, Effort::Exact, 1)?;
-        let (approximate_ms, found) = self.search(&index, &queries, Effort::Automatic, 1)?;
-        let (filtered_ms, _) = self.search(&index, &queries, Effort::Automatic, 100)?;
-        if let Some(path) = &self.export {
-            self.export(path, &cloud, &queries, &exact)?;
-        }
+        let (_, before) = self.search(&index, &queries, Effort::Automatic, 1)?;
 
         let path = scratch.path().join(KEY.file_name());
+        let index_mb = index.memory_bytes() as f64 / 1e6;
         let begun = Instant::now();
         index.save(&path, KEY).map_err(library)?;
         let save_s = ms(begun) / 1000.0;
-        let index_mb = index.memory_bytes() as f64 / 1e6;
         drop(index);
         let file_mb = std::fs::metadata(&path).map_err(io)?.len() as f64 / 1e6;
         let open_cold_s = match forget(&path) {
@@ -149,12 +146,19 @@ impl BenchLibrary {
             false => None,
         };
         let (index, open_warm_s) = open(&path)?;
-        let (_, again) = self.search(&index, &queries, Effort::Automatic, 1)?;
-        if again != found {
+        let opened_mb = index.memory_bytes() as f64 / 1e6;
+        let resident_mb = status_mib("VmRSS:").map(megabytes);
+        let (exact_ms, exact) = self.search(&index, &queries, Effort::Exact, 1)?;
+        let (approximate_ms, found) = self.search(&index, &queries, Effort::Automatic, 1)?;
+        let (filtered_ms, _) = self.search(&index, &queries, Effort::Automatic, 100)?;
+        if found != before {
             return Err(CommandError::new(
                 "bench",
                 "the index that was read answers differently",
             ));
+        }
+        if let Some(path) = &self.export {
+            self.export(path, &cloud, &queries, &exact)?;
         }
         let measured = Measured {
             machine: machine(),
@@ -175,7 +179,8 @@ impl BenchLibrary {
             save_s,
             file_mb,
             index_mb,
-            resident_mb: status_mib("VmRSS:").map(megabytes),
+            opened_mb,
+            resident_mb,
             build_peak_mb,
             open_cold_s,
             open_warm_s,
@@ -321,14 +326,15 @@ fn recall(exact: &[Vec<Neighbour>], found: &[Vec<Neighbour>]) -> f64 {
 }
 
 /// Processor time of this process so far, in seconds, where the system says it (Linux: proc(5), hundredths).
-fn cpu_s() -> Option<f64> {
+pub(super) fn cpu_s() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let fields = stat.rsplit_once(')')?.1;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
     Some((times.next()?.ok()? + times.next()?.ok()?) / 100.0)
 }
 
-fn since(begun: Option<f64>) -> Option<f64> {
+/// Processor seconds since then.
+pub(super) fn since(begun: Option<f64>) -> Option<f64> {
     Some(cpu_s()? - begun?)
 }
 
@@ -381,7 +387,8 @@ fn text(m: &Measured) -> String {
             m.save_s, m.file_mb
         ),
         format!(
-            "memory                 {:8.0} MB, process {}",
+            "memory                 {:8.0} MB, when it was made {:.0} MB, process {}",
+            m.opened_mb,
             m.index_mb,
             optional(m.resident_mb, "MB")
         ),

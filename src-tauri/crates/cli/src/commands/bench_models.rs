@@ -151,7 +151,7 @@ impl BenchModels {
                 Ok(Box::new(move || Ok(tower.encode(&x, Mode::Eval)?)))
             }
             "train" | "trainlora" => {
-                let weights = self.clip_weights(true)?;
+                let weights = self.clip_weights(case == "train")?;
                 let x = inputs.images(batch).map_err(failed)?;
                 training(&weights, &vit, x, case == "trainlora").map_err(failed)
             }
@@ -203,12 +203,14 @@ fn training(
     let mut optimiser = AdamW::new(AdamWConfig::default());
     let classes: Vec<i64> = (0..x.dim(0)?).map(|i| i as i64 % 8).collect();
     let classes = Tensor::from_vec(classes, x.dim(0)?, &Device::Cpu)?;
-    Ok(Box::new(move || {
+    let mut step = move || {
         let logits = head.forward(&tower.encode(&x, Mode::Train)?)?;
         let loss = ops::cross_entropy(&logits, &classes)?;
         optimiser.step(&vars, &loss.backward()?, 1e-5, 1.0)?;
         Ok(loss)
-    }))
+    };
+    // As a run does: its steps are taken on threads of a pool.
+    Ok(Box::new(move || lucency_nn::on_pool(&mut step)))
 }
 
 /// Images and token ids.

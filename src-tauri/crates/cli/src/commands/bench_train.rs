@@ -94,7 +94,7 @@ impl BenchTrain {
 
     fn cost(&self, low_rank: bool) -> lucency_train::Result<Cost> {
         let config = vit_b32().map_err(|e| lucency_train::TrainError::Plan(e.message))?;
-        let weights = Weights::fresh(0, &Device::Cpu);
+        let weights = Weights::fresh(0, &Device::Cpu).packed();
         if low_rank {
             let kind = AdapterKind::Lora {
                 rank: RANK,

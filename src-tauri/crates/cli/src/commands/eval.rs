@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use lucency_assistant::Interrupt;
-use lucency_assistant::evaluate::{self, ZeroShotReport};
+use lucency_assistant::evaluate::{self, RefusalRate, ZeroShotReport};
+use serde::Serialize;
 
 use super::assist::{PackChoice, progress_line};
 use super::eval_retrieval::RetrievalOf;
@@ -21,6 +22,8 @@ pub enum Eval {
     Vqa(Box<Vqa>),
     /// Zero-shot classification of a folder per class
     Zeroshot(ZeroShot),
+    /// How many images are refused: radiographs, and images that are none
+    Guard(Guard),
     /// An adapter beside its base pack, on cases of other patients
     Finetune(Box<FinetuneEval>),
     /// What a method makes of few labels: a learning curve on patients that stay the same
@@ -37,6 +40,26 @@ pub struct ZeroShot {
     pack: PackChoice,
 }
 
+/// `lucency eval guard --data DIR --foreign DIR`
+#[derive(Args)]
+pub struct Guard {
+    /// Folder with images that should be answered from, however deep; may be given several times
+    #[arg(long, value_name = "DIR", required_unless_present = "foreign")]
+    data: Vec<PathBuf>,
+    /// Folder with images that should be refused, however deep; may be given several times
+    #[arg(long, value_name = "DIR")]
+    foreign: Vec<PathBuf>,
+    #[command(flatten)]
+    pack: PackChoice,
+}
+
+/// Refusals by folder.
+#[derive(Serialize)]
+struct Refusals {
+    data: Vec<RefusalRate>,
+    foreign: Vec<RefusalRate>,
+}
+
 impl Eval {
     /// Measures and prints.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
@@ -46,6 +69,16 @@ impl Eval {
             Eval::Vqa(vqa) => vqa.run(output, &stop, &mut report),
             Eval::Learning(learning) => learning.run(output, &stop, &mut report),
             Eval::Finetune(finetune) => finetune.run(output, &stop, &mut report),
+            Eval::Guard(guard) => {
+                let assistant = guard.pack.open()?;
+                let mut rates =
+                    |folders| evaluate::evaluate_guard(&assistant, folders, &stop, &mut report);
+                let measured = Refusals {
+                    data: rates(&guard.data)?,
+                    foreign: rates(&guard.foreign)?,
+                };
+                output.print(&measured, guard_text)
+            }
             Eval::Zeroshot(zeroshot) => {
                 let assistant = zeroshot.pack.open()?;
                 let measured =
@@ -54,6 +87,24 @@ impl Eval {
             }
         }
     }
+}
+
+fn guard_text(r: &Refusals) -> String {
+    let line = |kind: &str, r: &RefusalRate| {
+        format!(
+            "{kind} {}: {} of {} refused ({:.1} %), {} as no radiograph, {} as unlike the training images; {} unreadable",
+            r.folder,
+            r.not_a_radiograph + r.unlike_training,
+            r.n,
+            r.refused * 100.0,
+            r.not_a_radiograph,
+            r.unlike_training,
+            r.unreadable
+        )
+    };
+    let data = r.data.iter().map(|rate| line("data", rate));
+    let foreign = r.foreign.iter().map(|rate| line("foreign", rate));
+    data.chain(foreign).collect::<Vec<_>>().join("\n")
 }
 
 fn zeroshot_text(r: &ZeroShotReport) -> String {

@@ -13,7 +13,7 @@ use lucency_train::statistics::{Estimate, Retrieval};
 use super::assist::PackChoice;
 use super::table::beside;
 
-use crate::output::{CommandError, Output};
+use crate::output::{CommandError, Output, counted};
 
 /// `lucency eval retrieval --data DIR --table FILE.csv --columns image=COL,report=COL,patient=COL`
 #[derive(Args)]
@@ -125,8 +125,10 @@ fn scores(ranks: &[PairRanks], pool: usize) -> String {
 
 fn text(r: &RetrievalReport) -> String {
     let mut lines = vec![format!(
-        "{} pairs of {} patients with {} different reports",
-        r.n, r.patients, r.reports
+        "{} of {} with {}",
+        counted(r.n, "pair"),
+        counted(r.patients, "patient"),
+        counted(r.reports, "different report")
     )];
     for (count, what) in [
         (r.without_report, "without a report"),

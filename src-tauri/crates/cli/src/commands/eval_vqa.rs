@@ -40,6 +40,9 @@ pub struct Vqa {
     /// How many seeds of the run to measure; their mean and standard deviation are given [default: all]
     #[arg(long, requires = "run")]
     seeds: Option<usize>,
+    /// Ask the run about the mean of so many small views of each image, itself among them [default: as it was trained]
+    #[arg(long, value_name = "N", requires = "run", value_parser = clap::value_parser!(u64).range(1..=32))]
+    views: Option<u64>,
     /// Pack whose image tower gives the run's CLIP features [default: the one it was trained with]
     #[arg(long, value_name = "PACK", requires = "run")]
     encoder: Option<String>,
@@ -98,7 +101,7 @@ impl Vqa {
         let encoder = self.encoder.clone().or_else(|| noted_encoder(run));
         let mut reports = Vec::new();
         for folder in &folders {
-            let answerer = RunAnswerer::open(folder, encoder.as_deref())?;
+            let answerer = RunAnswerer::open(folder, encoder.as_deref())?.with_views(self.views);
             reports.push(self.measure(&answerer, stop, report)?);
         }
         if let [measured] = reports.as_slice() {

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension as _, Transaction};
 use serde_json::json;
 
 use super::audit;
+use super::blocks;
 use super::connection::Sql;
 use crate::error::LibraryError;
 use crate::files::{digest, hex};
@@ -23,6 +24,7 @@ pub(super) fn delete(transaction: &Transaction<'_>, ids: &[String]) -> Sql<(u64,
         let row: Option<i64> = find.query_row([id], |row| row.get(0)).optional()?;
         let row = row.ok_or_else(|| LibraryError::NoCase { id: id.clone() })?;
         had_embeddings |= embedded.query_row([row], |row| row.get::<_, bool>(0))?;
+        blocks::forget(transaction, row)?;
         deleted += remove.execute([row])? as u64;
         let detail = json!({ "case_sha256": hex(&digest(id.as_bytes())[..8]) });
         audit::append(transaction, "delete", &detail)?;

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use lucency_likeness::{Likeness, SAME_BITS, WORDS};
 use rusqlite::Connection;
 
 use super::connection::Sql;
-use crate::import::{Leaks, Pair, Pairs, near};
+use crate::import::{Leaks, Pair, Pairs};
 
 /// Examples of each leak that are listed; further ones are only counted.
 const MAX_EXAMPLES: usize = 50;
@@ -89,7 +90,7 @@ fn count_group(group: &[(Option<String>, bool, u64)], pairs: &mut Pairs) {
 
 /// One image file, whoever has it.
 struct Picture {
-    perceptual: [u8; 32],
+    perceptual: Likeness,
     sha256: [u8; 32],
     /// The first case that has it.
     case: String,
@@ -134,7 +135,7 @@ fn pictures(connection: &Connection, source: &str) -> Sql<Vec<Picture>> {
             None => {
                 places.insert(sha256, pictures.len());
                 pictures.push(Picture {
-                    perceptual: row.get(1)?,
+                    perceptual: Likeness(row.get(1)?),
                     sha256,
                     case: row.get(2)?,
                     splits: vec![split],
@@ -147,14 +148,14 @@ fn pictures(connection: &Connection, source: &str) -> Sql<Vec<Picture>> {
 }
 
 /// Pairs whose hashes differ in few bits, one of them the source's. Hashes that differ in at most
-/// [`near::MAX_DISTANCE`] bits agree in one of their 16-bit words, so only images that share a word are compared.
+/// [`SAME_BITS`] bits agree in one of their 16-bit words, so only images that share a word are compared.
 fn near_pairs(pictures: &[Picture]) -> Vec<(usize, usize)> {
     let mut pairs = HashSet::new();
-    for word in 0..near::WORDS {
+    for word in 0..WORDS {
         let key = |picture: &Picture| {
             [
-                picture.perceptual[2 * word],
-                picture.perceptual[2 * word + 1],
+                picture.perceptual.0[2 * word],
+                picture.perceptual.0[2 * word + 1],
             ]
         };
         let mut buckets: HashMap<[u8; 2], Vec<usize>> = HashMap::new();
@@ -165,8 +166,8 @@ fn near_pairs(pictures: &[Picture]) -> Vec<(usize, usize)> {
         for (i, picture) in pictures.iter().enumerate() {
             for &j in buckets.get(&key(picture)).map_or(&[][..], Vec::as_slice) {
                 let other = &pictures[j];
-                let distance = near::distance(&picture.perceptual, &other.perceptual);
-                if distance <= near::MAX_DISTANCE && picture.sha256 != other.sha256 {
+                let distance = picture.perceptual.distance(&other.perceptual);
+                if distance <= SAME_BITS && picture.sha256 != other.sha256 {
                     pairs.insert((i.min(j), i.max(j)));
                 }
             }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::connection::{Place, Sql, StoreOptions, connect, sql_error};
-use super::{DATABASE, INDEXES, KEY, SqliteStore, open_key, schema};
+use super::{DATABASE, INDEXES, KEY, SqliteStore, blocks, open_key, schema};
 use crate::error::{LibraryError, Result};
 use crate::files::file_digest;
 
@@ -59,6 +59,9 @@ impl SqliteStore {
                 }
                 other => return Err(other),
             }
+        }
+        if !self.read(blocks::agree)? {
+            report.add("what is kept of each text by its row is not what the tables say".into());
         }
         let images_read = match images {
             true => self.read(|connection| check_images(connection, &mut report, stop))?,

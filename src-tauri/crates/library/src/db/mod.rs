@@ -10,6 +10,8 @@
 //! overwritten (`secure_delete`, also in the full-text index).
 
 mod audit;
+mod blocks;
+mod bm25;
 mod cases;
 mod connection;
 mod coverage;
@@ -21,8 +23,10 @@ mod labels;
 mod leaks;
 mod list;
 mod maintain;
+mod postings;
 mod read;
 mod schema;
+mod varint;
 mod words;
 mod write;
 
@@ -56,6 +60,7 @@ pub struct SqliteStore {
     path: PathBuf,
     connection: Mutex<Connection>,
     key: PatientKey,
+    last_filter: words::LastFilter,
 }
 
 impl SqliteStore {
@@ -79,9 +84,11 @@ impl SqliteStore {
             path,
             connection: Mutex::new(connection),
             key,
+            last_filter: words::LastFilter::default(),
         };
         if let Some(backup) = migrated {
             let name = backup.file_name().unwrap_or_default().to_string_lossy();
+            store.write(blocks::keep)?;
             store.note("migrate", &serde_json::json!({ "backup": name }))?;
         }
         Ok(store)
@@ -176,7 +183,9 @@ impl Storage for SqliteStore {
     }
 
     fn search_words(&self, query: &WordQuery) -> Result<WordHits> {
-        self.read(|connection| words::search(connection, query))
+        let terms = query.terms()?;
+        let cut = words::cut(&self.lock(), &terms).at(&self.path)?;
+        self.read(|connection| words::search(connection, query, &terms, &cut, &self.last_filter))
     }
 
     fn pseudonym(&self, domain: &str, patient: &str) -> String {

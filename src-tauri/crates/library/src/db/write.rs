@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension as _, Statement, Transaction};
 use sha2::{Digest, Sha256};
 
+use super::blocks;
 use super::connection::Sql;
 use super::imports;
 use super::key::PatientKey;
@@ -44,6 +45,7 @@ pub(super) fn batch(
             false => written.joined += 1,
         }
     }
+    blocks::keep(transaction)?;
     if let Some(checkpoint) = &batch.checkpoint {
         imports::save(transaction, checkpoint, written, &batch.rejects)?;
     }

@@ -3,10 +3,11 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use lucency_likeness::Likeness;
 use lucency_study::{ImageFile, OpenOptions, StudyError, structured_report};
 
 use super::draft::{Refusal, Taken};
-use super::{near, words};
+use super::words;
 use crate::files::file_digest;
 use crate::records::{Facts, ImageReference, Text, TextKind};
 
@@ -103,7 +104,7 @@ pub(crate) fn probe(
         bytes,
         modified_ns,
         sha256,
-        perceptual: near::hash(&grey, shown.width as usize, shown.height as usize),
+        perceptual: Likeness::of(&grey, shown.width as usize, shown.height as usize).map(|l| l.0),
         width: frame.columns,
         height: frame.rows,
         frames,

@@ -13,7 +13,6 @@ mod draft;
 mod formats;
 mod image;
 mod json;
-pub(crate) mod near;
 mod phi;
 mod plan;
 mod preview;

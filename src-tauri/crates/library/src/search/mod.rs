@@ -32,7 +32,8 @@ pub struct WordQuery {
 pub struct WordHits {
     /// The best first, one a case.
     pub hits: Vec<WordHit>,
-    /// True if so many texts match that only the latest of them were ranked: more words would find better.
+    /// True if so many texts have words that begin as is asked for (`lung*`) that only the latest of them were ranked: more
+    /// words would find better. Whole words and phrases are ranked among all texts.
     pub only_latest_ranked: bool,
 }
 
@@ -80,10 +81,10 @@ pub(crate) fn pieces(marked: &str) -> Vec<Piece> {
 }
 
 impl WordQuery {
-    /// The query in FTS5's language: every word quoted, so that nothing a user types is an operator by accident.
+    /// What the query asks for.
     ///
     /// Errors if no word is left to look for.
-    pub(crate) fn expression(&self) -> Result<String> {
+    pub(crate) fn terms(&self) -> Result<Terms> {
         let bad = |why: &str| {
             Err(LibraryError::Request(format!(
                 "{why}; write words of a report, such as: pleural effusion -pneumothorax"
@@ -92,34 +93,57 @@ impl WordQuery {
         if self.text.chars().count() > MAX_QUERY {
             return bad("the query is too long");
         }
-        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
-        for term in terms(&self.text) {
-            // FTS5 cuts the words itself; a term without a letter or digit would match nothing.
-            if !term.text.chars().any(char::is_alphanumeric) {
-                continue;
-            }
-            let star = if term.prefix { "*" } else { "" };
-            let quoted = format!("\"{}\"{star}", term.text.replace('"', " "));
-            match term.excluded {
-                true => unwanted.push(quoted),
-                false => wanted.push(quoted),
-            }
+        // FTS5 cuts the words itself; a term without a letter or digit would match nothing.
+        let terms = terms(&self.text).into_iter();
+        let (unwanted, wanted): (Vec<Term>, Vec<Term>) = terms
+            .filter(|term| term.text.chars().any(char::is_alphanumeric))
+            .partition(|term| term.excluded);
+        match wanted.is_empty() {
+            true => bad("there is no word to look for"),
+            false => Ok(Terms { wanted, unwanted }),
         }
-        if wanted.is_empty() {
-            return bad("there is no word to look for");
-        }
-        let wanted = wanted.join(" AND ");
-        Ok(match unwanted.is_empty() {
-            true => wanted,
-            false => format!("({wanted}) NOT ({})", unwanted.join(" OR ")),
-        })
     }
 }
 
-struct Term {
-    text: String,
+/// The words and quoted phrases of a query.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// All of them must occur.
+    pub wanted: Vec<Term>,
+    /// None of them may occur.
+    pub unwanted: Vec<Term>,
+}
+
+impl Terms {
+    /// The query in FTS5's language: every word quoted, so that nothing a user types is an operator by accident.
+    pub fn expression(&self) -> String {
+        let join = |terms: &[Term], between: &str| {
+            let quoted: Vec<String> = terms.iter().map(Term::quoted).collect();
+            quoted.join(between)
+        };
+        let wanted = join(&self.wanted, " AND ");
+        match self.unwanted.is_empty() {
+            true => wanted,
+            false => format!("({wanted}) NOT ({})", join(&self.unwanted, " OR ")),
+        }
+    }
+}
+
+/// A word, or a phrase of several in their order.
+#[derive(Debug)]
+pub(crate) struct Term {
+    /// As it was typed.
+    pub text: String,
+    /// True if the last word may go on.
+    pub prefix: bool,
     excluded: bool,
-    prefix: bool,
+}
+
+impl Term {
+    fn quoted(&self) -> String {
+        let star = if self.prefix { "*" } else { "" };
+        format!("\"{}\"{star}", self.text.replace('"', " "))
+    }
 }
 
 /// Words and quoted phrases of a query.
@@ -154,7 +178,7 @@ mod tests {
             text: text.into(),
             ..WordQuery::default()
         };
-        query.expression()
+        Ok(query.terms()?.expression())
     }
 
     #[test]

@@ -40,9 +40,9 @@ impl PartitionedIndex {
                 return Ok(None);
             }
             watch.at("measuring recall", done, queries.len());
-            let probe = Probe::new(&self.rows.vector(row), self.dim())?;
+            let probe = Probe::new(&self.rows.vector(row)?, self.dim())?;
             let own = self.rows.ids[row];
-            let near = self.nearest(&probe, NEIGHBOURS, self.everything(), &|id| id != own);
+            let near = self.nearest(&probe, NEIGHBOURS, self.everything(), &|id| id != own)?;
             let order = Self::lists_by_distance(lists, &probe);
             let mut rank = vec![0; order.len()];
             for (place, &list) in order.iter().enumerate() {

@@ -3,25 +3,25 @@
 //! Layout, little endian: the header (see [`Header`]); a CRC-32 for each block of the body; a CRC-32 of
 //! all that; the body. The body is a row of sections, each cut into blocks of a mebibyte: where lists
 //! begin; then for the centroids and again for the vectors: identifiers, scales, slacks, the high plane,
-//! the low plane. Every block is verified when the file is opened, on all threads while the next ones are
-//! read: what was opened was intact.
+//! the low plane, whose blocks are pages. Every block that is read is verified, on all threads while the next ones are read.
+//! A low plane of more than [`RESIDENT`] bytes is not read when the file is opened but stays there, see
+//! [`LowPlane`]; everything else is.
 
-use std::borrow::Cow;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::Read as _;
+use std::ops::Range;
 use std::path::Path;
 
-use rayon::prelude::*;
-
+use super::body::{RESIDENT, Reader, Section, Writer, bytes, numbers, publish, rows_sections};
 use super::index::{Lists, PartitionedIndex};
+use super::low::{LowPlane, PAGE, Stored};
 use super::rows::Rows;
 use crate::error::{LibraryError, Result};
 use crate::files::{digest, hex};
 
 const MAGIC: &[u8; 8] = b"LUCVECTS";
 /// The version of the layout that this crate reads and writes.
-const VERSION: u32 = 1;
-const BLOCK: usize = 1 << 20;
+const VERSION: u32 = 2;
 const CRC: usize = 4;
 
 /// What an index on disk belongs to.
@@ -86,7 +86,7 @@ impl Header {
     }
 
     /// Bytes of each section, in order; nothing if the numbers cannot be true.
-    fn sections(&self) -> Option<Vec<usize>> {
+    fn sections(&self) -> Option<Vec<Section>> {
         let (rows, lists) = (usize::try_from(self.rows).ok()?, self.lists as usize);
         let possible = (1..=65_536).contains(&self.dim)
             && self.rows <= u64::from(u32::MAX)
@@ -97,21 +97,12 @@ impl Header {
         }
         let mut sections = Vec::new();
         if lists > 0 {
-            sections.push((lists + 1) * 4);
+            sections.push(Section::of((lists + 1) * 4));
             sections.extend(rows_sections(lists, self.dim as usize)?);
         }
         sections.extend(rows_sections(rows, self.dim as usize)?);
         Some(sections)
     }
-}
-
-fn rows_sections(rows: usize, dim: usize) -> Option<[usize; 5]> {
-    let plane = rows.checked_mul(dim)?;
-    Some([rows * 8, rows * 4, rows * 4, plane, plane])
-}
-
-fn blocks(section: usize) -> usize {
-    section.div_ceil(BLOCK)
 }
 
 impl PartitionedIndex {
@@ -129,25 +120,69 @@ impl PartitionedIndex {
             generation: key.generation,
             model: digest(key.model.as_bytes()),
         };
-        let mut sections: Vec<Cow<'_, [u8]>> = Vec::new();
+        let sections = header.sections().ok_or_else(|| {
+            LibraryError::Vectors("there are too many vectors for one file".into())
+        })?;
+        let count: usize = sections.iter().map(|s| s.blocks()).sum();
+        let body = Header::BYTES + CRC * (count + 1);
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(parent).map_err(LibraryError::io(parent))?;
+        let file = tempfile::NamedTempFile::new_in(parent).map_err(LibraryError::io(parent))?;
+        let mut writer = Writer {
+            path,
+            file: file.as_file(),
+            sections: sections.into_iter(),
+            checksums: Vec::with_capacity(count),
+            low: body..body,
+        };
+        writer.seek(body as u64)?;
         if let Some(lists) = &self.lists {
-            sections.push(bytes(&lists.offsets, |n| n.to_le_bytes()));
-            sections.extend(encode_rows(&lists.centroids));
+            writer.section(&bytes(&lists.offsets, |n| n.to_le_bytes()))?;
+            writer.rows(&lists.centroids)?;
         }
-        sections.extend(encode_rows(&self.rows));
+        writer.rows(&self.rows)?;
         let mut head = header.encode();
-        for section in &sections {
-            let checksums: Vec<u32> = section.par_chunks(BLOCK).map(crc32fast::hash).collect();
-            head.extend(checksums.iter().flat_map(|c| c.to_le_bytes()));
-        }
+        head.extend(writer.checksums.iter().flat_map(|c| c.to_le_bytes()));
         let checksum = crc32fast::hash(&head);
         head.extend_from_slice(&checksum.to_le_bytes());
-        write(path, &head, &sections).map_err(LibraryError::io(path))
+        writer.seek(0)?;
+        writer.write(&head)?;
+        let Writer { checksums, low, .. } = writer;
+        publish(file, path, parent).map_err(LibraryError::io(path))?;
+        self.leave_low_plane(path, low, checksums)
     }
 
-    /// Reads an index from a file and verifies all of it.
+    /// Lets the low plane go from memory, once it lies in a file.
     ///
-    /// Errors with [`LibraryError::DamagedIndex`] if the file is cut short or was changed, with
+    /// - `low`: where in the file it is, the last of its sections
+    /// - `checksums`: of all blocks of the file
+    fn leave_low_plane(
+        &mut self,
+        path: &Path,
+        low: Range<usize>,
+        mut checksums: Vec<u32>,
+    ) -> Result<()> {
+        if low.len() > RESIDENT {
+            let pages = low.len().div_ceil(PAGE);
+            let stored = Stored {
+                file: File::open(path).map_err(LibraryError::io(path))?,
+                path: path.to_path_buf(),
+                begin: low.start as u64,
+                rows: self.rows.len(),
+                checksums: checksums.split_off(checksums.len() - pages),
+            };
+            self.rows.low = LowPlane::stored(self.rows.dim, stored);
+        }
+        Ok(())
+    }
+
+    /// Reads an index from a file and verifies what it reads: all but a large low plane, which is verified where a search
+    /// reads it.
+    ///
+    /// Errors with [`LibraryError::DamagedIndex`] if the file is cut short or what was read was changed, with
     /// [`LibraryError::StaleIndex`] if it belongs to another pack or generation, with
     /// [`LibraryError::FormatVersion`] if a newer version wrote it, or as the operating system does.
     pub fn open(path: &Path, key: IndexKey<'_>) -> Result<Self> {
@@ -157,6 +192,7 @@ impl PartitionedIndex {
         check_key(&header, key, path)?;
         let mut reader = Reader {
             path,
+            file: &file,
             at: (Header::BYTES + CRC * (checksums.len() + 1)) as u64,
             sections: sections.into_iter(),
             checksums: &checksums,
@@ -179,7 +215,11 @@ impl PartitionedIndex {
 }
 
 /// The header, the lengths of the sections and the checksums of the blocks.
-fn read_head(file: &mut File, path: &Path, length: u64) -> Result<(Header, Vec<usize>, Vec<u32>)> {
+fn read_head(
+    file: &mut File,
+    path: &Path,
+    length: u64,
+) -> Result<(Header, Vec<Section>, Vec<u32>)> {
     let mut read = |bytes: &mut [u8]| {
         file.read_exact(bytes).map_err(|e| match e.kind() {
             std::io::ErrorKind::UnexpectedEof => damaged(path, "is cut short in its header"),
@@ -202,8 +242,8 @@ fn read_head(file: &mut File, path: &Path, length: u64) -> Result<(Header, Vec<u
     let header = Header::decode(&first);
     let impossible = || damaged(path, "has a header that cannot be true");
     let sections = header.sections().ok_or_else(impossible)?;
-    let count: usize = sections.iter().map(|s| blocks(*s)).sum();
-    let body: u64 = sections.iter().map(|s| *s as u64).sum();
+    let count: usize = sections.iter().map(|s| s.blocks()).sum();
+    let body: u64 = sections.iter().map(|s| s.bytes as u64).sum();
     let expected = (Header::BYTES + CRC * (count + 1)) as u64 + body;
     if length != expected {
         let reason = format!("has {length} bytes, {expected} are expected");
@@ -254,99 +294,8 @@ fn contradiction(rows: &Rows, lists: Option<&Lists>) -> Option<&'static str> {
     (!rising || !last).then_some("has lists that cannot be")
 }
 
-/// Reads one section after another.
-struct Reader<'a> {
-    path: &'a Path,
-    at: u64,
-    sections: std::vec::IntoIter<usize>,
-    checksums: &'a [u32],
-}
-
-impl Reader<'_> {
-    fn section(&mut self) -> Result<Vec<u8>> {
-        let length = self.sections.next().expect("the header counted sections");
-        let (mine, rest) = self.checksums.split_at(blocks(length));
-        let mut bytes = vec![0; length];
-        bytes
-            .par_chunks_mut(BLOCK)
-            .zip(mine)
-            .enumerate()
-            .try_for_each(|(i, (block, checksum))| {
-                let at = self.at + (i * BLOCK) as u64;
-                read_at(self.path, at, block).map_err(LibraryError::io(self.path))?;
-                match crc32fast::hash(block) == *checksum {
-                    true => Ok(()),
-                    false => {
-                        let reason = format!("was changed in the block at byte {at}");
-                        Err(damaged(self.path, reason))
-                    }
-                }
-            })?;
-        self.at += length as u64;
-        self.checksums = rest;
-        Ok(bytes)
-    }
-
-    fn rows(&mut self, dim: usize) -> Result<Rows> {
-        Ok(Rows {
-            dim,
-            ids: numbers(&self.section()?, u64::from_le_bytes),
-            scales: numbers(&self.section()?, f32::from_le_bytes),
-            slacks: numbers(&self.section()?, f32::from_le_bytes),
-            high: self.section()?,
-            low: self.section()?,
-        })
-    }
-}
-
-/// A handle of its own for each block: threads that share one would move each other's place.
-fn read_at(path: &Path, at: u64, bytes: &mut [u8]) -> std::io::Result<()> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(at))?;
-    file.read_exact(bytes)
-}
-
-fn write(path: &Path, head: &[u8], sections: &[Cow<'_, [u8]>]) -> std::io::Result<()> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(parent)?;
-    let mut file = tempfile::NamedTempFile::new_in(parent)?;
-    file.write_all(head)?;
-    for section in sections {
-        file.write_all(section)?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    // The new name itself reaches the disk only with its folder.
-    #[cfg(unix)]
-    File::open(parent)?.sync_all()?;
-    Ok(())
-}
-
-fn encode_rows(rows: &Rows) -> [Cow<'_, [u8]>; 5] {
-    [
-        bytes(&rows.ids, |n| n.to_le_bytes()),
-        bytes(&rows.scales, |n| n.to_le_bytes()),
-        bytes(&rows.slacks, |n| n.to_le_bytes()),
-        Cow::Borrowed(&rows.high),
-        Cow::Borrowed(&rows.low),
-    ]
-}
-
-fn bytes<T: Copy, const N: usize>(
-    values: &[T],
-    encode: impl Fn(T) -> [u8; N],
-) -> Cow<'static, [u8]> {
-    Cow::Owned(values.iter().flat_map(|v| encode(*v)).collect())
-}
-
-fn numbers<T, const N: usize>(bytes: &[u8], decode: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks().0.iter().map(|b| decode(*b)).collect()
-}
-
-fn damaged(path: &Path, reason: impl Into<String>) -> LibraryError {
+/// The error for a file that cannot be answered from.
+pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> LibraryError {
     LibraryError::DamagedIndex {
         path: path.to_path_buf(),
         reason: reason.into(),

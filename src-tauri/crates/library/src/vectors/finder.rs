@@ -54,7 +54,7 @@ impl Finder {
         let groups = (count as f64).sqrt() as usize;
         let mut flat = Rows::new(centroids.dim);
         for group in 0..groups {
-            flat.push(group as u64, &centroids.vector(group * count / groups))?;
+            flat.push(group as u64, &centroids.vector(group * count / groups)?)?;
         }
         let mut desk = Desk::default();
         let mut group_of = vec![0u32; count];
@@ -158,7 +158,7 @@ fn means(centroids: &Rows, group_of: &[u32], before: &Rows) -> Result<Rows> {
     for (centroid, &group) in group_of.iter().enumerate() {
         for (sum, x) in sums[group as usize]
             .iter_mut()
-            .zip(centroids.vector(centroid))
+            .zip(centroids.vector(centroid)?)
         {
             *sum += x;
         }
@@ -166,7 +166,7 @@ fn means(centroids: &Rows, group_of: &[u32], before: &Rows) -> Result<Rows> {
     let mut after = Rows::new(centroids.dim);
     for (group, sum) in sums.iter().enumerate() {
         if after.push(group as u64, sum).is_err() {
-            after.push(group as u64, &before.vector(group))?;
+            after.push(group as u64, &before.vector(group)?)?;
         }
     }
     Ok(after)
@@ -216,8 +216,8 @@ mod tests {
         for row in 0..rows.len() {
             let high = &rows.high[row * rows.dim..(row + 1) * rows.dim];
             let found = finder.nearest(high, rows.scales[row], &mut desk);
-            let vector = rows.vector(row);
-            let cosine = |list: usize| centroids.dot(list, &vector);
+            let vector = rows.vector(row).unwrap();
+            let cosine = |list: usize| centroids.dot(list, &vector).unwrap();
             let own = cosine(found.list as usize);
             assert!(
                 (own - f64::from(found.cosine)).abs() < 0.02,

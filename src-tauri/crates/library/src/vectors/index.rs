@@ -25,11 +25,12 @@ const LEAST_SHARE: f32 = 0.5;
 /// With more vectors outside the lists, or gone from them, the lists shall be made again.
 const LOOSE_SHARE: usize = 10;
 
-/// Vectors in two planes of bytes, from [`APPROXIMATE_FROM`] on in lists around centroids.
+/// Vectors in two planes of bytes, from [`APPROXIMATE_FROM`] on in lists around centroids. Of a large index that was written
+/// or opened, one plane stays in the file: it is read where a search needs it, and verified each time.
 ///
 /// Vectors that are added after the lists were made are scanned in every search, so the lists need not
 /// be made again at once; [`needs_lists`](Self::needs_lists) says when they should be.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PartitionedIndex {
     pub(super) rows: Rows,
     pub(super) lists: Option<Lists>,
@@ -169,7 +170,7 @@ impl PartitionedIndex {
     /// - `seed`: the same vectors and seed give the same lists
     /// - returns false if the watch said stop; the index is then as it was
     ///
-    /// Errors only if the vectors are damaged.
+    /// Errors only if the vectors are damaged or cannot be read from the index's file.
     pub fn make_lists(&mut self, seed: u64, watch: &mut Watch<'_>) -> Result<bool> {
         self.make_lists_of(list_count(self.len()), seed, watch)
     }
@@ -289,7 +290,7 @@ impl PartitionedIndex {
         k: usize,
         ranges: Vec<Range<usize>>,
         keep: &Keep<'_>,
-    ) -> Vec<Found> {
+    ) -> Result<Vec<Found>> {
         let pieces: Vec<Range<usize>> = ranges.into_iter().flat_map(pieces).collect();
         let list = pieces
             .into_par_iter()
@@ -324,14 +325,14 @@ impl PartitionedIndex {
     }
 
     /// Scores candidates from both planes, the most promising first, until no other can be better.
-    fn score(&self, probe: &Probe, k: usize, list: Shortlist) -> Vec<Found> {
+    fn score(&self, probe: &Probe, k: usize, list: Shortlist) -> Result<Vec<Found>> {
         let mut best: Vec<Found> = Vec::with_capacity(k.min(1024) + 1);
         for (upper, row) in list.finish() {
             if best.len() == k && f64::from(upper) < best[k - 1].cosine {
                 break;
             }
             let found = Found {
-                cosine: self.rows.dot(row as usize, &probe.exact),
+                cosine: self.rows.dot(row as usize, &probe.exact)?,
                 id: self.rows.ids[row as usize],
                 row,
             };
@@ -340,7 +341,7 @@ impl PartitionedIndex {
             best.insert(place, found);
             best.truncate(k);
         }
-        best
+        Ok(best)
     }
 }
 
@@ -414,12 +415,12 @@ impl VectorIndex for PartitionedIndex {
         if effort != Effort::Exact
             && let Some(ranges) = self.nearby(&probe, keep)
         {
-            let found = self.nearest(&probe, k, ranges, keep);
+            let found = self.nearest(&probe, k, ranges, keep)?;
             if found.len() == k {
                 return Ok(found.into_iter().map(Neighbour::from).collect());
             }
         }
-        let found = self.nearest(&probe, k, self.everything(), keep);
+        let found = self.nearest(&probe, k, self.everything(), keep)?;
         Ok(found.into_iter().map(Neighbour::from).collect())
     }
 

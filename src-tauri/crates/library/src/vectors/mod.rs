@@ -3,16 +3,18 @@
 //! [`VectorIndex`] is the seam: callers know identifiers, vectors and cosines, not how they are kept.
 //! [`PartitionedIndex`] is the implementation. It keeps 16-bit vectors in two planes (`rows`), scans
 //! one of them with whole-number instructions (`kernels`) and scores from both the few rows that its
-//! error bound leaves (`shortlist`). From some size on rows lie in lists around centroids
+//! error bound leaves (`shortlist`); a large index leaves the other plane in its file (`low`). From some size on rows lie in lists around centroids
 //! (`partition`), and a search may read only the lists nearest to the query. `file` keeps an index on
 //! disk, one file for each pack and generation.
 
+mod body;
 mod calibrate;
 mod file;
 mod finder;
 pub mod fusion;
 mod index;
 mod kernels;
+mod low;
 mod partition;
 mod rows;
 mod shelf;

@@ -59,7 +59,7 @@ pub(super) fn partition(
         .collect();
     let mut centroids = Rows::new(rows.dim);
     for (list, &row) in chosen.iter().take(lists).enumerate() {
-        centroids.push(list as u64, &rows.vector(row as usize))?;
+        centroids.push(list as u64, &rows.vector(row as usize)?)?;
     }
     chosen.sort_unstable();
     let members = Members::gather(rows, &chosen);
@@ -204,7 +204,7 @@ impl<'a> Members<'a> {
         for (list, place) in place.into_iter().enumerate() {
             let centroid = match place {
                 Some(member) => self.sum(&[member]),
-                None => centroids.vector(list),
+                None => centroids.vector(list)?,
             };
             moved.push(list as u64, &centroid)?;
         }

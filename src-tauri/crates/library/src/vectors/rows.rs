@@ -11,6 +11,7 @@
 //! the few that remain from both loses nothing.
 
 use super::kernels::{self, query_max};
+use super::low::LowPlane;
 use crate::error::{LibraryError, Result};
 
 /// Largest magnitude of a stored number: 127 · 256 + 127.
@@ -19,7 +20,7 @@ const FULL: f32 = 32_639.0;
 const ROUNDING: f32 = 4e-6;
 
 /// Vectors with their identifiers, `[rows, dim]` each plane.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Rows {
     pub(super) dim: usize,
     pub(super) ids: Vec<u64>,
@@ -27,8 +28,20 @@ pub(super) struct Rows {
     pub(super) slacks: Vec<f32>,
     /// Two's complement bytes.
     pub(super) high: Vec<u8>,
-    /// Two's complement bytes.
-    pub(super) low: Vec<u8>,
+    pub(super) low: LowPlane,
+}
+
+impl PartialEq for Rows {
+    /// Equal if every row is the same, wherever it lies. A row that cannot be read is equal to none.
+    fn eq(&self, other: &Self) -> bool {
+        let same_low = |row: usize| match (self.low.row(row), other.low.row(row)) {
+            (Ok(a), Ok(b)) => a == b,
+            _ => false,
+        };
+        (self.dim, &self.ids, &self.high) == (other.dim, &other.ids, &other.high)
+            && (&self.scales, &self.slacks) == (&other.scales, &other.slacks)
+            && (0..self.len()).all(same_low)
+    }
 }
 
 impl Rows {
@@ -39,7 +52,7 @@ impl Rows {
             scales: Vec::new(),
             slacks: Vec::new(),
             high: Vec::new(),
-            low: Vec::new(),
+            low: LowPlane::new(dim),
         }
     }
 
@@ -49,7 +62,7 @@ impl Rows {
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.high.capacity()
-            + self.low.capacity()
+            + self.low.memory_bytes()
             + 4 * (self.scales.capacity() + self.slacks.capacity())
             + 8 * self.ids.capacity()
     }
@@ -59,7 +72,7 @@ impl Rows {
         self.scales.reserve_exact(rows);
         self.slacks.reserve_exact(rows);
         self.high.reserve_exact(rows * self.dim);
-        self.low.reserve_exact(rows * self.dim);
+        self.low.reserve(rows);
     }
 
     /// Adds a vector of any length but zero.
@@ -71,15 +84,17 @@ impl Rows {
         })?;
         let largest = unit.iter().fold(0f32, |m, x| m.max(x.abs()));
         let (mut squares, mut low_squares) = (0i64, 0i64);
+        let mut low_row = Vec::with_capacity(self.dim);
         for x in &unit {
             let v = (x / largest * FULL).round().clamp(-FULL, FULL) as i32;
             let high = (v + 128) >> 8;
             let low = v - (high << 8);
             self.high.push(high as i8 as u8);
-            self.low.push(low as i8 as u8);
+            low_row.push(low as i8 as u8);
             squares += i64::from(v) * i64::from(v);
             low_squares += i64::from(low * low);
         }
+        self.low.push(low_row.into_iter());
         let scale = 1.0 / (squares as f64).sqrt();
         let slack = scale * (low_squares as f64).sqrt();
         self.ids.push(id);
@@ -89,23 +104,26 @@ impl Rows {
     }
 
     /// The row as it is kept, within 2⁻¹⁵ of its largest number of what was added.
-    pub(super) fn vector(&self, row: usize) -> Vec<f32> {
-        let scale = self.scales[row];
-        self.numbers(row).map(|v| scale * v as f32).collect()
+    ///
+    /// Errors if it lies in a file that was changed or cannot be read.
+    pub(super) fn vector(&self, row: usize) -> Result<Vec<f32>> {
+        let (scale, low) = (self.scales[row], self.low.row(row)?);
+        Ok(self.numbers(row, &low).map(|v| scale * v as f32).collect())
     }
 
-    fn numbers(&self, row: usize) -> impl Iterator<Item = i32> {
-        let place = row * self.dim..(row + 1) * self.dim;
-        let low = self.low[place.clone()].iter();
-        let both = self.high[place].iter().zip(low);
+    fn numbers<'a>(&'a self, row: usize, low: &'a [u8]) -> impl Iterator<Item = i32> + 'a {
+        let both = self.high[row * self.dim..(row + 1) * self.dim]
+            .iter()
+            .zip(low);
         both.map(|(&high, &low)| (i32::from(high as i8) << 8) + i32::from(low as i8))
     }
 
-    /// The dot product of the whole row with the query, in 64-bit floats.
-    pub(super) fn dot(&self, row: usize, query: &[f32]) -> f64 {
-        let products = self.numbers(row).zip(query);
+    /// The dot product of the whole row with the query, in 64-bit floats. Errors as [`vector`](Self::vector) does.
+    pub(super) fn dot(&self, row: usize, query: &[f32]) -> Result<f64> {
+        let low = self.low.row(row)?;
+        let products = self.numbers(row, &low).zip(query);
         let sum: f64 = products.map(|(v, q)| f64::from(v) * f64::from(*q)).sum();
-        sum * f64::from(self.scales[row])
+        Ok(sum * f64::from(self.scales[row]))
     }
 
     /// Dot products of high planes with a query, from row `first` on.
@@ -117,8 +135,8 @@ impl Rows {
     /// Overwrites a row so that nothing of it remains.
     pub(super) fn erase(&mut self, row: usize) {
         let place = row * self.dim..(row + 1) * self.dim;
-        self.high[place.clone()].fill(0);
-        self.low[place].fill(0);
+        self.high[place].fill(0);
+        self.low.erase(row);
         self.scales[row] = 0.0;
         self.slacks[row] = 0.0;
     }
@@ -131,17 +149,17 @@ impl Rows {
         permute(&mut self.scales, 1, order);
         permute(&mut self.slacks, 1, order);
         permute(&mut self.high, self.dim, order);
-        permute(&mut self.low, self.dim, order);
+        self.low.reorder(order);
     }
 
     /// Keeps the rows for which `keep` is true, in their order.
     pub(super) fn retain(&mut self, keep: &dyn Fn(usize) -> bool) {
+        self.low.retain(self.len(), keep);
         let mut to = 0;
         for from in (0..self.len()).filter(|&row| keep(row)) {
             if from != to {
                 let place = from * self.dim..(from + 1) * self.dim;
-                self.high.copy_within(place.clone(), to * self.dim);
-                self.low.copy_within(place, to * self.dim);
+                self.high.copy_within(place, to * self.dim);
                 self.ids[to] = self.ids[from];
                 self.scales[to] = self.scales[from];
                 self.slacks[to] = self.slacks[from];
@@ -149,7 +167,6 @@ impl Rows {
             to += 1;
         }
         self.high.truncate(to * self.dim);
-        self.low.truncate(to * self.dim);
         self.ids.truncate(to);
         self.scales.truncate(to);
         self.slacks.truncate(to);
@@ -157,7 +174,7 @@ impl Rows {
 }
 
 /// Moves each cycle of the permutation round, with room for one row.
-fn permute<T: Copy>(values: &mut [T], width: usize, order: &[u32]) {
+pub(super) fn permute<T: Copy>(values: &mut [T], width: usize, order: &[u32]) {
     let mut done = vec![false; order.len()];
     let mut spare = Vec::with_capacity(width);
     for start in 0..order.len() {
@@ -270,7 +287,7 @@ mod tests {
             rows.push(id as u64, vector).unwrap();
             let unit = unit(vector, 40).unwrap();
             let largest = unit.iter().fold(0f32, |m, x| m.max(x.abs()));
-            for (kept, x) in rows.vector(id).iter().zip(&unit) {
+            for (kept, x) in rows.vector(id).unwrap().iter().zip(&unit) {
                 assert!((kept - x).abs() <= largest / 30_000.0, "{kept} for {x}");
             }
         }
@@ -292,7 +309,7 @@ mod tests {
                 let (every, each) = probe.margin();
                 for (row, &dot) in dots.iter().enumerate() {
                     let rough = f64::from(probe.cosine(dot, rows.scales[row]));
-                    let off = (rough - rows.dot(row, &probe.exact)).abs();
+                    let off = (rough - rows.dot(row, &probe.exact).unwrap()).abs();
                     let margin = f64::from(every + each * rows.slacks[row]);
                     assert!(off <= margin, "off by {off}, margin {margin}");
                 }
@@ -327,13 +344,16 @@ mod tests {
         rows.reorder(&order);
         for (place, &from) in order.iter().enumerate() {
             assert_eq!(rows.ids[place], u64::from(from));
-            assert_eq!(rows.vector(place), before.vector(from as usize));
+            assert_eq!(
+                rows.vector(place).unwrap(),
+                before.vector(from as usize).unwrap()
+            );
             assert_eq!(rows.slacks[place], before.slacks[from as usize]);
         }
         rows.retain(&|row| row % 2 == 1);
         assert_eq!(rows.ids, [0, 8, 4, 7]);
-        assert_eq!(rows.vector(3), before.vector(7));
+        assert_eq!(rows.vector(3).unwrap(), before.vector(7).unwrap());
         rows.erase(1);
-        assert_eq!(rows.vector(1), [0.0; 5]);
+        assert_eq!(rows.vector(1).unwrap(), [0.0; 5]);
     }
 }

@@ -150,6 +150,18 @@ impl IndexShelf {
         Ok(())
     }
 
+    /// Removes the files of a pack, whatever their generation.
+    ///
+    /// Errors as the operating system does.
+    pub fn clear(&self, key: IndexKey<'_>) -> Result<()> {
+        if self.dir.is_dir() {
+            for path in self.files_of(key)? {
+                std::fs::remove_file(&path).map_err(LibraryError::io(&path))?;
+            }
+        }
+        Ok(())
+    }
+
     fn files_of(&self, key: IndexKey<'_>) -> Result<Vec<PathBuf>> {
         let prefix = key.prefix();
         let of_pack = |path: &Path| {

@@ -6,7 +6,7 @@ use lucency_assistant::dto::EmbedOutcome;
 
 use super::library;
 use crate::commands::assist::{PackChoice, progress_line};
-use crate::output::{CommandError, Output};
+use crate::output::{CommandError, Output, counted};
 
 /// `lucency library embed`
 #[derive(Args)]
@@ -32,11 +32,13 @@ pub fn embed(pack: &PackChoice) -> Result<EmbedOutcome, CommandError> {
 /// What was embedded.
 pub fn text(done: &EmbedOutcome) -> String {
     let mut text = format!(
-        "{} images and {} reports embedded in {:.1} s",
-        done.images, done.reports, done.elapsed_s
+        "{} and {} embedded in {:.1} s",
+        counted(done.images, "image"),
+        counted(done.reports, "report"),
+        done.elapsed_s
     );
     if done.unreadable > 0 {
-        text += &format!("; {} images cannot be read", done.unreadable);
+        text += &format!("; {} cannot be read", counted(done.unreadable, "image"));
     }
     text
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::embed::{embed, text as embed_text};
 use super::{error, library, open};
 use crate::commands::assist::PackChoice;
-use crate::output::{CommandError, Output};
+use crate::output::{CommandError, Output, counted};
 
 /// A data set and how it is read.
 #[derive(Args)]
@@ -169,8 +169,12 @@ fn progress_line() -> impl FnMut(ImportProgress) {
 
 fn text(r: &ImportReport) -> String {
     let mut text = format!(
-        "{}: {} rows: {} new cases, {} rows about cases that were there, {} refused\n",
-        r.source, r.rows, r.taken, r.joined, r.rejected
+        "{}: {}: {}, {} about cases that were there, {} refused\n",
+        r.source,
+        counted(r.rows, "row"),
+        counted(r.taken, "new case"),
+        counted(r.joined, "row"),
+        r.rejected
     );
     for cause in &r.causes {
         let _ = writeln!(text, "refused       {:6} {}", cause.rows, cause.code);
@@ -198,7 +202,8 @@ fn text(r: &ImportReport) -> String {
             let (count, across) = (pairs.count, pairs.across_splits);
             let _ = writeln!(
                 text,
-                "LEAK          {count:6} pairs with the {name}, {across} across splits"
+                "LEAK          {count:6} {} with the {name}, {across} across splits",
+                if count == 1 { "pair" } else { "pairs" }
             );
         }
     }
@@ -251,10 +256,10 @@ fn row_text(row: &PreviewRow) -> String {
         .map(|label| format!("{}={}", label.name, label.value))
         .collect();
     format!(
-        "row {:6}    {} images, {} questions  {}  {}",
+        "row {:6}    {}, {}  {}  {}",
         row.row,
-        row.images,
-        row.questions,
+        counted(row.images, "image"),
+        counted(row.questions, "question"),
         labels.join(" "),
         row.text
     )

@@ -10,7 +10,7 @@ use lucency_library::{
 use serde::Serialize;
 
 use super::{error, folder, open_existing};
-use crate::output::{CommandError, Output};
+use crate::output::{CommandError, Output, counted};
 
 /// `lucency library list`
 #[derive(Args)]
@@ -51,16 +51,21 @@ impl List {
             for case in &listed.cases {
                 let _ = writeln!(
                     text,
-                    "{}  {}  {} images, {} texts, {} questions  {}",
+                    "{}  {}  {}, {}, {}  {}",
                     case.id,
                     facts_text(&case.facts),
-                    case.images,
-                    case.texts,
-                    case.questions,
+                    counted(case.images, "image"),
+                    counted(case.texts, "text"),
+                    counted(case.questions, "question"),
                     case.labels.join(", ")
                 );
             }
-            let _ = write!(text, "{} of {} cases", listed.cases.len(), listed.total);
+            let _ = write!(
+                text,
+                "{} of {}",
+                listed.cases.len(),
+                counted(listed.total, "case")
+            );
             text
         })
     }
@@ -175,8 +180,8 @@ impl Delete {
         };
         output.print(&deleted, |d| {
             format!(
-                "{} cases deleted, with images, texts, labels and embeddings; backups that were made before still have them",
-                d.deleted
+                "{} deleted, with images, texts, labels and embeddings; backups that were made before still have them",
+                counted(d.deleted, "case")
             )
         })
     }
@@ -242,7 +247,10 @@ impl Verify {
             true => Ok(()),
             false => Err(CommandError::new(
                 "library_damaged",
-                format!("{} problems; restore a backup", verified.problem_count),
+                format!(
+                    "{}; restore a backup",
+                    counted(verified.problem_count, "problem")
+                ),
             )),
         }
     }
@@ -251,11 +259,15 @@ impl Verify {
 fn verified_text(v: &Verified) -> String {
     let mut lines = v.problems.clone();
     lines.push(match v.ok {
-        true => format!("{} cases: the library is sound", v.cases),
-        false => format!("{} cases, {} problems", v.cases, v.problem_count),
+        true => format!("{}: the library is sound", counted(v.cases, "case")),
+        false => format!(
+            "{}, {}",
+            counted(v.cases, "case"),
+            counted(v.problem_count, "problem")
+        ),
     });
     if v.images_read > 0 {
-        lines.push(format!("{} image files read", v.images_read));
+        lines.push(format!("{} read", counted(v.images_read, "image file")));
     }
     lines.join("\n")
 }
@@ -305,11 +317,11 @@ impl Restore {
         let restored = SqliteStore::restore(&folder()?, &self.file).map_err(error)?;
         output.print(&restored, |r| match &r.previous {
             Some(previous) => format!(
-                "{} cases restored; the library before is kept as {}",
-                r.cases,
+                "{} restored; the library before is kept as {}",
+                counted(r.cases, "case"),
                 previous.display()
             ),
-            None => format!("{} cases restored", r.cases),
+            None => format!("{} restored", counted(r.cases, "case")),
         })
     }
 }

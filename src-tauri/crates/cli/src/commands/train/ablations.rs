@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use lucency_train::answers::{
-    Control, Judged, RankConfig, RememberConfig, Weighed, fit_ranker, judge, remember,
+    AnswerData, Control, Judged, RankConfig, RememberConfig, judge, remember,
 };
 use lucency_train::metrics::vqa::{VqaScore, score};
 use lucency_zoo::vqa::FACTS;
 use rayon::prelude::*;
 
-use super::folds::{Fitted, Learned};
+use super::folds::{Fitted, crossed_rankers, gather};
 use super::questions::Questions;
+use super::recipe::{Learned, RankerTensors};
 use super::vqa_rad::VqaRad;
 
 /// What an answerer is made of.
@@ -42,6 +43,9 @@ fn formed() -> RememberConfig {
 
 /// A little of the head stays everywhere: it knows which answers a question's form rules out.
 const RULES: f64 = 1e-3;
+
+/// Factors on head and memory where both are added.
+pub const ADDED: (f64, f64) = (0.25, 10.0);
 
 const ROWS: [Row; 6] = [
     Row {
@@ -76,7 +80,7 @@ const ROWS: [Row; 6] = [
     },
     Row {
         name: "6 head and memory added",
-        mix: (0.25, 10.0),
+        mix: ADDED,
         memory: RememberConfig::default,
         templates: true,
     },
@@ -93,26 +97,25 @@ pub fn measure(questions: &Questions, vqa: &VqaRad, folds: &[Fitted]) -> Result<
             .par_iter()
             .map(|fitted| without(row, questions, vqa, fitted))
             .collect::<Result<_>>()?;
-        out.insert(row.name.into(), rates(questions, folds, &heads, &[])?);
+        out.insert(
+            row.name.into(),
+            rates(&questions.data, folds, &heads, &no_rankers(folds))?,
+        );
     }
     let heads: Vec<Learned> = folds.iter().map(|f| f.learned.clone()).collect();
     for (name, blind) in [
         ("7 ranker over head and memory", FACTS),
         ("8 and what is known about the image", 0..0),
     ] {
-        let rankers: Vec<_> = (0..folds.len())
-            .into_par_iter()
-            .map(|k| {
-                let others = folds.iter().enumerate().filter(|(i, _)| *i != k);
-                let asked: Vec<&Weighed> = others.flat_map(|(_, f)| &f.weighed).collect();
-                let how = RankConfig {
-                    blind: blind.clone(),
-                    ..RankConfig::default()
-                };
-                Ok(fit_ranker(&asked, &how)?)
-            })
-            .collect::<Result<_>>()?;
-        out.insert(name.into(), rates(questions, folds, &heads, &rankers)?);
+        let how = RankConfig {
+            blind,
+            ..RankConfig::default()
+        };
+        let rankers = crossed_rankers(folds, &how)?;
+        out.insert(
+            name.into(),
+            rates(&questions.data, folds, &heads, &rankers)?,
+        );
     }
     Ok(out)
 }
@@ -140,21 +143,35 @@ fn without(row: &Row, questions: &Questions, vqa: &VqaRad, fitted: &Fitted) -> R
     Ok(learned)
 }
 
-fn rates(
-    questions: &Questions,
+/// For heads that are judged without a ranker.
+pub fn no_rankers(folds: &[Fitted]) -> Vec<Option<RankerTensors>> {
+    vec![None; folds.len()]
+}
+
+/// Rates by set of questions, over the folds that are judged.
+///
+/// - `data`: the features by which questions are asked
+/// - `heads`, `rankers`: of each fold
+pub fn rates(
+    data: &AnswerData,
     folds: &[Fitted],
     heads: &[Learned],
-    rankers: &[super::folds::RankerTensors],
+    rankers: &[Option<RankerTensors>],
 ) -> Result<BTreeMap<String, VqaScore>> {
     let mut sets: BTreeMap<String, Judged> = BTreeMap::new();
-    for (k, (fitted, learned)) in folds.iter().zip(heads).enumerate() {
-        let head = learned.head(rankers.get(k))?;
-        let judged = judge(&head, &questions.data, &fitted.fold.asked, Control::Image)?;
-        match sets.get_mut(fitted.fold.name) {
-            Some(set) => set.extend(judged),
-            None => drop(sets.insert(fitted.fold.name.into(), judged)),
+    for ((fitted, learned), ranker) in folds.iter().zip(heads).zip(rankers) {
+        if !fitted.judged {
+            continue;
         }
+        let head = learned.head(ranker.as_ref())?;
+        let judged = judge(&head, data, &fitted.fold.asked, Control::Image)?;
+        gather(&mut sets, fitted.fold.name.into(), judged);
     }
+    scores(&sets)
+}
+
+/// What each set's answers score, whatever their confidence.
+pub fn scores(sets: &BTreeMap<String, Judged>) -> Result<BTreeMap<String, VqaScore>> {
     sets.iter()
         .map(|(name, judged)| Ok((name.clone(), score(&judged.at(1.0, 0.0))?)))
         .collect()

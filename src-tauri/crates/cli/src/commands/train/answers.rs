@@ -6,19 +6,27 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use lucency_nn::{Interrupt, Progress, Weights, save_tensors};
-use lucency_train::answers::FitConfig;
+use lucency_train::answers::{FitConfig, RankConfig};
 use lucency_train::checkpoint::{Checkpoint, State};
+use lucency_train::metrics::vqa::VqaScore;
 use lucency_zoo::clip::Clip;
 use lucency_zoo::tokenizer::ClipTokenizer;
 use lucency_zoo::vqa::AnswerHead;
 
+use super::alternatives::{self, Alternative};
 use super::clip::{EARLIER, KEPT_SIDE, TRAIN_SEEDS, demo_config, demo_preprocess};
 use super::findings::{self, FindingFigures};
-use super::folds::{Recipe, fit_folds, measure, ranker_of};
-use super::measured::Measured;
+use super::folds::{
+    Fitted, Ranked, fit_first_folds, fit_folds, limit_folds, measure, ranker_of, refit_folds,
+};
+use super::kept::{Kept, key_of};
+use super::measured::{Measured, OverSeeds};
 use super::pack::{self, Parts};
 use super::prompts::Prompts;
 use super::questions::{Sources, gather};
+use super::recipe::{Pool, Recipe};
+use super::views::{self, Towers};
+use super::vqa_rad::VqaRad;
 use super::{Preset, ablations, mednist, phantoms, vqa_rad};
 use crate::output::{CommandError, Output};
 
@@ -55,12 +63,40 @@ pub struct AnswersArgs {
     /// Measure the answerer with parts left out, too.
     #[arg(long)]
     ablations: bool,
+    /// Other ways to fit the head that are measured beside the plain one, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WAY")]
+    alternatives: Vec<Alternative>,
+    /// Fit so many seeds of the head and the ranker and give mean and standard deviation of every figure; the first is the one that is
+    /// used. An ensemble has as many members.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=32))]
+    seeds: u64,
+    /// Folds of each kind, of known images and of new ones, that are fitted anew for other seeds and other ways, and with
+    /// --validate-only judged at all [default: all].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4))]
+    fold_limit: Option<u64>,
+    /// Measure heads and memories alone, without rankers, and only those of the first folds; writes no pack.
+    #[arg(long, requires = "fold_limit")]
+    heads_only: bool,
+    /// What becomes of the seeds' heads: the first is used, their mean, or one that learned from their mean.
+    #[arg(long, value_enum, default_value_t = PoolChoice::First)]
+    pool: PoolChoice,
     /// A sentence about the run for the model card.
     #[arg(long)]
     note: Option<String>,
     /// Seed of everything.
     #[arg(long, default_value_t = 7)]
     seed: u64,
+}
+
+/// What becomes of the heads of several seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum PoolChoice {
+    /// The first seed's is used; the others say how far the figures depend on chance.
+    First,
+    /// Their mean, as one wider head.
+    Ensemble,
+    /// One head that learned from their mean (Hinton et al. 2015).
+    Distilled,
 }
 
 /// First seeds of the phantoms whose findings are calibrated and tested.
@@ -114,24 +150,59 @@ impl AnswersArgs {
             phantoms: &asked,
             held_out: &others,
         };
-        let questions = gather(&clip, &tokenizer, &preprocess, &sources)?;
+        let towers = Towers {
+            clip: &clip,
+            tokenizer: &tokenizer,
+            preprocess: &preprocess,
+            kept: Kept {
+                folder: self.run.join("kept"),
+                towers: key_of(&std::fs::read(checkpoint.averaged())?),
+            },
+        };
+        let mut questions = gather(&towers, &sources)?;
+        if self.alternatives.iter().any(|a| a.wants_variants()) {
+            views::add_variants(&towers, &mut questions, &vqa)?;
+        }
+        if self.alternatives.contains(&Alternative::Averaged) {
+            questions.averaged = Some(views::averaged(&towers, &questions, &vqa)?);
+        }
 
         let recipe = Recipe {
             questions: &questions,
-            how: self.how(),
+            how: self.how(self.seed),
+            gated: true,
+            pool: self.pool(),
+            averaged: false,
             stop: &stop,
             kept: self.run.join("folds"),
         };
-        let folds = fit_folds(&recipe, &vqa, self.seed)?;
-        let mut validated = measure(&questions, &vqa, &folds)?;
+        let limit = self.fold_limit.map_or(usize::MAX, |n| n as usize);
+        if self.heads_only {
+            let folds = fit_first_folds(&recipe, &vqa, self.seed, limit)?;
+            return self.heads(&recipe, &folds);
+        }
+        let mut folds = fit_folds(&recipe, &vqa, self.seed)?;
+        if self.validate_only {
+            limit_folds(&mut folds, limit);
+        }
+        let data = &questions.data;
+        let mut validated = measure(&questions, data, &vqa, &folds, &RankConfig::default())?;
         if self.ablations {
             validated.ablations = ablations::measure(&questions, &vqa, &folds)?;
+        }
+        if !self.alternatives.is_empty() {
+            let (wanted, sizes) = (&self.alternatives, (limit, self.seeds));
+            let other = alternatives::measure(&recipe, &folds, wanted, sizes, Ranked::Yes)?;
+            validated.ablations.extend(other);
+        }
+        if self.seeds > 1 && self.pool == PoolChoice::First {
+            validated.seeds = self.over_seeds(&recipe, &vqa, &folds, limit)?;
         }
         super::write_json(&self.run.join("validated.json"), &validated)?;
         if self.validate_only {
             return Ok(validated);
         }
-        let ranker = ranker_of(folds.iter())?;
+        let ranker = ranker_of(folds.iter(), &RankConfig::default())?;
         let shipped = recipe.learn("shipped", &questions.vqa)?;
         let (mut shipped, mut head_config) = (shipped.tensors, shipped.config);
         head_config.ranker = Some(ranker.0);
@@ -190,9 +261,79 @@ impl AnswersArgs {
         Ok(stages)
     }
 
-    fn how(&self) -> FitConfig {
+    /// The heads and memories of the first folds alone, fitted plainly and in other ways.
+    fn heads(&self, recipe: &Recipe<'_>, folds: &[Fitted]) -> Result<Measured> {
+        let (wanted, sizes) = (&self.alternatives, (folds.len(), self.seeds));
+        let ablations = alternatives::measure(recipe, folds, wanted, sizes, Ranked::No)?;
+        let runs = match self.seeds {
+            1 => Vec::new(),
+            _ => self.heads_over_seeds(recipe, folds)?,
+        };
+        Ok(Measured {
+            answers: BTreeMap::new(),
+            threshold: 0.0,
+            ablations,
+            seeds: OverSeeds::of(&runs),
+            findings: None,
+        })
+    }
+
+    /// The rates of heads and memories, by seed.
+    fn heads_over_seeds(
+        &self,
+        recipe: &Recipe<'_>,
+        folds: &[Fitted],
+    ) -> Result<Vec<BTreeMap<String, VqaScore>>> {
+        (0..self.seeds)
+            .map(|k| {
+                let seed = Recipe {
+                    how: self.how(self.seed + k),
+                    ..recipe.clone()
+                };
+                let folds = refit_folds(&seed, folds, folds.len(), Ranked::No)?;
+                alternatives::heads(&seed, &folds)
+            })
+            .collect()
+    }
+
+    /// Mean and standard deviation of every figure over seeds of head and ranker; the folds stay the same.
+    fn over_seeds(
+        &self,
+        first: &Recipe<'_>,
+        vqa: &VqaRad,
+        folds: &[Fitted],
+        limit: usize,
+    ) -> Result<BTreeMap<String, OverSeeds>> {
+        let runs = (0..self.seeds)
+            .map(|k| {
+                let recipe = Recipe {
+                    how: self.how(self.seed + k),
+                    ..first.clone()
+                };
+                let rank = RankConfig {
+                    seed: RankConfig::default().seed + k,
+                    ..RankConfig::default()
+                };
+                let folds = refit_folds(&recipe, folds, limit, Ranked::Yes)?;
+                eprintln!("seed {}/{}", k + 1, self.seeds);
+                let questions = recipe.questions;
+                Ok(measure(questions, recipe.shown(), vqa, &folds, &rank)?.answers)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(OverSeeds::of(&runs))
+    }
+
+    fn pool(&self) -> Pool {
+        match self.pool {
+            PoolChoice::First => Pool::Single,
+            PoolChoice::Ensemble => Pool::Ensemble(self.seeds),
+            PoolChoice::Distilled => Pool::Distilled(self.seeds),
+        }
+    }
+
+    fn how(&self, seed: u64) -> FitConfig {
         FitConfig {
-            seed: self.seed,
+            seed,
             epochs: self.epochs,
             batch: 64,
             rate: 3e-3,
@@ -201,6 +342,10 @@ impl AnswersArgs {
             image_dropout: 0.1,
             feature_noise: 0.3,
             label_smoothing: 0.0,
+            augment: 0.0,
+            mirror: 0.0,
+            distil: 0.0,
+            heat: 1.0,
         }
     }
 }

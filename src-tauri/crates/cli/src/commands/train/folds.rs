@@ -1,21 +1,16 @@
 //! Cross-fitting: every question is answered by a head and a memory that had not seen it, so that the ranker learns how far to trust them
 //! and the figures are honest.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Result;
-use candle_core::{DType, Device, Tensor};
-use lucency_nn::{Interrupt, Weights, save_tensors};
 use lucency_train::answers::{
-    Control, FitConfig, Judged, RankConfig, RememberConfig, Weighed, fit, fit_ranker,
-    fresh_head_weights, judge, remember, weigh,
+    AnswerData, Control, Judged, RankConfig, Weighed, fit_ranker, judge, weigh,
 };
 use lucency_train::calibration::abstention_threshold;
 use lucency_train::metrics::vqa::score;
 use lucency_train::split::group_of;
 use lucency_train::vqa::pairs;
-use lucency_zoo::vqa::{AnswerHead, AnswerHeadConfig};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -23,100 +18,15 @@ use rayon::prelude::*;
 
 use super::measured::{LEAST_COVERAGE, Measured, PHANTOMS, POOLED, SEEN, UNSEEN, WANTED_ACCURACY};
 use super::questions::Questions;
+use super::recipe::{Learned, RankerTensors, Recipe};
 use super::vqa_rad::VqaRad;
 
 /// Folds of known images and of new ones.
 const SEEN_FOLDS: usize = 4;
 const UNSEEN_FOLDS: usize = 3;
 
-/// A head with its memory as tensors, and its shape.
-#[derive(Clone)]
-pub struct Learned {
-    /// By name.
-    pub tensors: HashMap<String, Tensor>,
-    /// The shape.
-    pub config: AnswerHeadConfig,
-}
-
-impl Learned {
-    /// The head, with a ranker if one is given.
-    pub fn head(&self, ranker: Option<&RankerTensors>) -> Result<AnswerHead> {
-        let (mut tensors, mut config) = (self.tensors.clone(), self.config.clone());
-        if let Some((shape, weights)) = ranker {
-            tensors.extend(weights.clone());
-            config.ranker = Some(shape.clone());
-        }
-        Ok(AnswerHead::load(
-            &Weights::from_tensors(tensors, "the answer head"),
-            &config,
-        )?)
-    }
-}
-
-/// A fitted ranker.
-pub type RankerTensors = (lucency_zoo::vqa::RankerConfig, BTreeMap<String, Tensor>);
-
-/// How heads are fitted.
-pub struct Recipe<'a> {
-    /// Questions with cached features.
-    pub questions: &'a Questions,
-    /// The head's numbers.
-    pub how: FitConfig,
-    /// Stops it.
-    pub stop: &'a Interrupt,
-    /// Fitted heads are kept below this folder, so that a run that was stopped goes on from them.
-    pub kept: PathBuf,
-}
-
-impl Recipe<'_> {
-    /// Fits head and memory on some questions of VQA-RAD; the head on all easy ones too.
-    ///
-    /// - `name`: the head is kept under it, and taken from there if it was fitted before with the same numbers
-    /// - `vqa`: rows of the questions
-    pub fn learn(&self, name: &str, vqa: &[usize]) -> Result<Learned> {
-        let questions = self.questions;
-        let mut tensors = self.fit_once(name, vqa)?;
-        let mut config = questions.config.clone();
-        let (memory, remembered) = remember(
-            &questions.data,
-            vqa,
-            &questions.easy,
-            config.answers.len(),
-            &RememberConfig::default(),
-        )?;
-        tensors.extend(remembered);
-        config.memory = Some(memory);
-        Ok(Learned { tensors, config })
-    }
-
-    fn fit_once(&self, name: &str, vqa: &[usize]) -> Result<HashMap<String, Tensor>> {
-        let questions = self.questions;
-        let numbers = format!("{:?} {:?} {vqa:?}", self.how, questions.config);
-        let file = format!("{name}-{:016x}.safetensors", group_of(&numbers));
-        let file = self.kept.join(file);
-        if file.is_file() {
-            let weights = Weights::open(&file, &Device::Cpu)?;
-            return Ok(weights.tensors().into_iter().collect());
-        }
-        let weights = fresh_head_weights(&questions.data.features, self.how.seed)?;
-        let rows: Vec<usize> = vqa.iter().chain(&questions.easy).copied().collect();
-        let tensors = fit(
-            &weights,
-            &questions.config,
-            &questions.data,
-            &rows,
-            &self.how,
-            self.stop,
-            &mut |_| {},
-        )?;
-        std::fs::create_dir_all(&self.kept)?;
-        let sorted: BTreeMap<String, Tensor> = tensors.clone().into_iter().collect();
-        save_tensors(&sorted, &file, DType::F32)?;
-        Ok(tensors)
-    }
-}
-
 /// What is asked of one fold's head: rows of questions.
+#[derive(Clone)]
 pub struct Fold {
     /// Known or new images.
     pub name: &'static str,
@@ -129,13 +39,18 @@ pub struct Fold {
 }
 
 /// A fold whose head is fitted.
+#[derive(Clone)]
 pub struct Fitted {
+    /// Its number among all folds.
+    pub number: usize,
     /// What it was fitted on.
     pub fold: Fold,
     /// Head and memory.
     pub learned: Learned,
     /// The evidence for its questions.
     pub weighed: Vec<Weighed>,
+    /// Whether it is judged, or only gives the others' rankers something to learn from.
+    pub judged: bool,
 }
 
 /// The folds: rows of questions.
@@ -201,11 +116,24 @@ fn folds(questions: &Questions, vqa: &VqaRad, seed: u64) -> Vec<Fold> {
 
 /// Fits a head for every fold.
 pub fn fit_folds(recipe: &Recipe<'_>, vqa: &VqaRad, seed: u64) -> Result<Vec<Fitted>> {
+    fit_first_folds(recipe, vqa, seed, usize::MAX)
+}
+
+/// Fits a head for the first folds of each kind, at most `limit` of each.
+pub fn fit_first_folds(
+    recipe: &Recipe<'_>,
+    vqa: &VqaRad,
+    seed: u64,
+    limit: usize,
+) -> Result<Vec<Fitted>> {
     let folds = folds(recipe.questions, vqa, seed);
     let total = folds.len();
+    let names: Vec<&str> = folds.iter().map(|fold| fold.name).collect();
+    let before = |k: usize| names[..k].iter().filter(|name| **name == names[k]).count();
     folds
         .into_par_iter()
         .enumerate()
+        .filter(|(k, _)| before(*k) < limit)
         .map(|(k, fold)| {
             let fitted = fit_fold(recipe, k, fold)?;
             eprintln!("fold {}/{total}: {} questions", k + 1, fitted.weighed.len());
@@ -215,31 +143,131 @@ pub fn fit_folds(recipe: &Recipe<'_>, vqa: &VqaRad, seed: u64) -> Result<Vec<Fit
 }
 
 fn fit_fold(recipe: &Recipe<'_>, k: usize, fold: Fold) -> Result<Fitted> {
-    let learned = recipe.learn(&format!("fold-{k}"), &fold.train)?;
+    let learned = recipe.learn(&fold_name(k), &fold.train)?;
+    Ok(Fitted {
+        number: k,
+        weighed: evidence(recipe, &fold, &learned)?,
+        fold,
+        learned,
+        judged: true,
+    })
+}
+
+fn fold_name(number: usize) -> String {
+    format!("fold-{number}")
+}
+
+/// What a fold's head and memory say about its questions.
+fn evidence(recipe: &Recipe<'_>, fold: &Fold, learned: &Learned) -> Result<Vec<Weighed>> {
     let head = learned.head(None)?;
-    let data = &recipe.questions.data;
+    let data = recipe.shown();
     // Known images, new images and drawings count alike, however many questions each has.
     let share = |n: usize| 1000.0 / n.max(1) as f32;
     let judged = recipe.questions.vqa.len();
     let mut weighed = weigh(&head, data, &fold.asked, share(judged))?;
     let phantoms = recipe.questions.phantom_held_out.len();
     weighed.extend(weigh(&head, data, &fold.phantoms, share(phantoms))?);
-    Ok(Fitted {
-        fold,
-        learned,
-        weighed,
-    })
+    Ok(weighed)
+}
+
+/// Whether the whole answerer is wanted, which takes a ranker for every fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ranked {
+    /// Head and memory only.
+    No,
+    /// The whole answerer too.
+    Yes,
+}
+
+/// The same folds with the first ones of each kind fitted anew by another recipe; only those are judged.
+///
+/// - `folds`: fitted by the plain recipe; those that are kept give the rankers of the others something to learn from
+/// - `limit`: how many of each kind are fitted anew
+pub fn refit_folds(
+    recipe: &Recipe<'_>,
+    folds: &[Fitted],
+    limit: usize,
+    ranked: Ranked,
+) -> Result<Vec<Fitted>> {
+    let refit = |fitted: &Fitted| -> Result<Fitted> {
+        let name = fold_name(fitted.number);
+        let fold = fitted.fold.clone();
+        let learned = match recipe.averaged {
+            true => recipe.learn(&name, &fold.train)?,
+            false => recipe.learn_beside(&name, &fold.train, &fitted.learned)?,
+        };
+        let weighed = match ranked {
+            Ranked::Yes => evidence(recipe, &fold, &learned)?,
+            Ranked::No => Vec::new(),
+        };
+        Ok(Fitted {
+            fold,
+            learned,
+            weighed,
+            judged: true,
+            number: fitted.number,
+        })
+    };
+    folds
+        .par_iter()
+        .enumerate()
+        .map(|(k, fitted)| match place(folds, k) < limit {
+            true => refit(fitted),
+            false => Ok(Fitted {
+                judged: false,
+                ..fitted.clone()
+            }),
+        })
+        .collect()
+}
+
+/// Leaves only the first folds of each kind to be judged.
+pub fn limit_folds(folds: &mut [Fitted], limit: usize) {
+    for k in 0..folds.len() {
+        folds[k].judged = place(folds, k) < limit;
+    }
+}
+
+/// A fold's place among those of its kind.
+fn place(folds: &[Fitted], k: usize) -> usize {
+    let before = folds[..k].iter();
+    before.filter(|f| f.fold.name == folds[k].fold.name).count()
 }
 
 /// A ranker of some folds' questions.
-pub fn ranker_of<'a>(folds: impl Iterator<Item = &'a Fitted>) -> Result<RankerTensors> {
+pub fn ranker_of<'a>(
+    folds: impl Iterator<Item = &'a Fitted>,
+    how: &RankConfig,
+) -> Result<RankerTensors> {
     let questions: Vec<&Weighed> = folds.flat_map(|f| &f.weighed).collect();
-    Ok(fit_ranker(&questions, &RankConfig::default())?)
+    Ok(fit_ranker(&questions, how)?)
+}
+
+/// For every fold that is judged a ranker that was fitted on the others.
+pub fn crossed_rankers(folds: &[Fitted], how: &RankConfig) -> Result<Vec<Option<RankerTensors>>> {
+    (0..folds.len())
+        .into_par_iter()
+        .map(|k| {
+            let others = folds.iter().enumerate().filter(|(i, _)| *i != k);
+            folds[k]
+                .judged
+                .then(|| ranker_of(others.map(|(_, f)| f), how))
+                .transpose()
+        })
+        .collect()
 }
 
 /// Judges every fold with a ranker that was fitted on the others.
-pub fn measure(questions: &Questions, vqa: &VqaRad, folds: &[Fitted]) -> Result<Measured> {
-    let data = &questions.data;
+///
+/// - `data`: the features by which questions are asked
+/// - `how`: the rankers' numbers
+pub fn measure(
+    questions: &Questions,
+    data: &AnswerData,
+    vqa: &VqaRad,
+    folds: &[Fitted],
+    how: &RankConfig,
+) -> Result<Measured> {
     let place =
         |list: &[usize]| -> HashSet<usize> { list.iter().map(|i| questions.vqa[*i]).collect() };
     let new_to_towers = [
@@ -247,24 +275,14 @@ pub fn measure(questions: &Questions, vqa: &VqaRad, folds: &[Fitted]) -> Result<
         place(&vqa.by_image.held_out),
     ];
     let mut sets: BTreeMap<String, Judged> = BTreeMap::new();
-    let rankers: Vec<RankerTensors> = (0..folds.len())
-        .into_par_iter()
-        .map(|k| {
-            let others = folds.iter().enumerate().filter(|(i, _)| *i != k);
-            ranker_of(others.map(|(_, f)| f))
-        })
-        .collect::<Result<_>>()?;
-    for (fitted, ranker) in folds.iter().zip(&rankers) {
-        let head = fitted.learned.head(Some(ranker))?;
+    let rankers = crossed_rankers(folds, how)?;
+    for (fitted, ranker) in folds.iter().zip(&rankers).filter(|(f, _)| f.judged) {
+        let head = fitted.learned.head(ranker.as_ref())?;
         let mut put = |name: String, rows: &[usize], control| -> Result<()> {
             if rows.is_empty() {
                 return Ok(());
             }
-            let judged = judge(&head, data, rows, control)?;
-            match sets.get_mut(&name) {
-                Some(set) => set.extend(judged),
-                None => drop(sets.insert(name, judged)),
-            }
+            gather(&mut sets, name, judge(&head, data, rows, control)?);
             Ok(())
         };
         let (name, asked) = (fitted.fold.name, &fitted.fold.asked);
@@ -302,8 +320,17 @@ pub fn measure(questions: &Questions, vqa: &VqaRad, folds: &[Fitted]) -> Result<
         answers,
         threshold,
         ablations: BTreeMap::new(),
+        seeds: BTreeMap::new(),
         findings: None,
     })
+}
+
+/// Adds what was judged to the set of a name.
+pub fn gather(sets: &mut BTreeMap<String, Judged>, name: String, judged: Judged) {
+    match sets.get_mut(&name) {
+        Some(set) => set.extend(judged),
+        None => drop(sets.insert(name, judged)),
+    }
 }
 
 fn threshold_of(judged: &Judged) -> Result<f64> {

@@ -1,17 +1,21 @@
 //! `lucency train`: the demo pack from data, in documented commands, and a pack's adaptation to cases of your own.
 
 mod ablations;
+mod alternatives;
 mod answers;
 mod card;
 mod clip;
 mod findings;
 mod folds;
+mod kept;
 mod measured;
 mod mednist;
 mod pack;
 mod phantoms;
 mod prompts;
 mod questions;
+mod recipe;
+mod views;
 mod vqa;
 mod vqa_choices;
 mod vqa_pretrain;

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use candle_core::Device;
 use lucency_phantom::{AnswerType as PhantomType, QaPair, Spec, View};
 use lucency_train::answers::{AnswerData, Row};
 use lucency_train::metrics::vqa::{AnswerType, normalise_answer};
 use lucency_zoo::clip::Clip;
-use lucency_zoo::preprocess::{Image8, Preprocess};
-use lucency_zoo::tokenizer::ClipTokenizer;
-use lucency_zoo::vqa::{AnswerHeadConfig, Question, QuestionForm, feature_count, image_features};
+use lucency_zoo::preprocess::Image8;
+use lucency_zoo::vqa::{AnswerHeadConfig, Question, QuestionForm, feature_count};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use super::mednist::MedNistImage;
 use super::phantoms::PhantomImage;
 use super::prompts::{MEDNIST, REGIONS};
+use super::views::Towers;
 use super::vqa_rad::VqaRad;
 
 /// Buckets of the head's n-grams.
@@ -42,6 +41,10 @@ struct Asked {
 pub struct Questions {
     /// Everything.
     pub data: AnswerData,
+    /// Images as stored come first in the data, this many; other views follow.
+    pub stored: usize,
+    /// The same with the features of VQA-RAD's images averaged over small views, where that is wanted.
+    pub averaged: Option<AnswerData>,
     /// The head's shape.
     pub config: AnswerHeadConfig,
     /// Row of each question of VQA-RAD, in its order.
@@ -65,12 +68,8 @@ pub struct Sources<'a> {
 }
 
 /// Computes features and makes questions ready.
-pub fn gather(
-    clip: &Clip,
-    tokenizer: &ClipTokenizer,
-    preprocess: &Preprocess,
-    sources: &Sources<'_>,
-) -> Result<Questions> {
+pub fn gather(towers: &Towers<'_>, sources: &Sources<'_>) -> Result<Questions> {
+    let clip = towers.clip;
     let mut images: Vec<&Image8> = Vec::new();
     let mut asked: Vec<Asked> = Vec::new();
     let names: BTreeMap<&str, usize> = sources
@@ -110,11 +109,7 @@ pub fn gather(
     }
     let phantom_held_out: Vec<usize> = (vqa.len() + easy.len()..asked.len()).collect();
 
-    let mut features: Vec<Vec<f32>> = Vec::with_capacity(images.len());
-    for chunk in images.chunks(32) {
-        let pixels = preprocess.batch(chunk, &Device::Cpu)?;
-        features.extend(image_features(clip, &pixels)?.to_vec2::<f32>()?);
-    }
+    let features = towers.features(&images)?;
     let answers: BTreeSet<String> = asked[..vqa.len() + easy.len()]
         .iter()
         .map(|a| a.answer.clone())
@@ -129,9 +124,9 @@ pub fn gather(
 
     // The same question is asked of many images: embed each wording once.
     let wordings: BTreeSet<&str> = asked.iter().map(|a| a.question.as_str()).collect();
-    let wordings: Vec<&str> = wordings.into_iter().collect();
-    let ready = Question::batch(clip, tokenizer, &wordings, BUCKETS)?;
-    let ready: BTreeMap<&str, Question> = wordings.iter().copied().zip(ready).collect();
+    let wordings: Vec<String> = wordings.into_iter().map(str::to_string).collect();
+    let ready = towers.questions(&wordings, BUCKETS)?;
+    let ready: BTreeMap<&str, Question> = wordings.iter().map(String::as_str).zip(ready).collect();
     let rows = asked
         .iter()
         .map(|a| {
@@ -153,11 +148,18 @@ pub fn gather(
         hidden: HIDDEN,
         buckets: BUCKETS,
         answers,
+        gated: true,
         memory: None,
         ranker: None,
     };
     Ok(Questions {
-        data: AnswerData { features, rows },
+        stored: features.len(),
+        averaged: None,
+        data: AnswerData {
+            features,
+            rows,
+            ..AnswerData::default()
+        },
         config,
         vqa,
         easy,

@@ -108,6 +108,12 @@ pub struct VqaArgs {
     /// Random views of the images.
     #[arg(long)]
     augment: bool,
+    /// Rule answers out by the question's form: yes or no for a yes-or-no question, neither for any other (MEVF).
+    #[arg(long)]
+    gate: bool,
+    /// Ask about the mean of so many small views of an image, itself among them.
+    #[arg(long, value_name = "N")]
+    asked_views: Option<u64>,
     /// Decay of the averaged weights; 0 for none.
     #[arg(long)]
     average: Option<f64>,
@@ -244,6 +250,8 @@ impl VqaArgs {
         }
         plan.freeze_visual |= self.freeze_visual;
         plan.mask_padding |= self.mask_padding;
+        plan.gate |= self.gate;
+        set(&mut plan.asked_views, self.asked_views);
         if self.augment {
             plan.augment = Some(lucency_train::data::Augment::default());
         }

@@ -34,6 +34,9 @@ pub struct CdaeArgs {
     /// Standard deviation of the noise, in fractions of the grey range.
     #[arg(long, default_value_t = 0.1)]
     noise: f64,
+    /// Share of the patches of 8 × 8 pixels that are hidden and to be given back; 0 denoises only.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    mask: f64,
     /// Adam's learning rate.
     #[arg(long, default_value_t = 1e-3)]
     rate: f64,
@@ -130,6 +133,7 @@ impl CdaeArgs {
         let plan = CdaePlan {
             side: self.side,
             noise: self.noise,
+            mask: self.mask,
             batch: self.batch,
             epochs: self.epochs,
             rate: self.rate,

@@ -3,7 +3,11 @@
 //! ```text
 //! train.json, validate.json | validation.json, test.json
 //! imgs/xmlab…/source.jpg, imgs/xmlab…/detection.json     boxes: [{"Liver": [x, y, width, height]}, …], pixels
+//! imgs/xmlab…/mask.png                                   a grey level for each organ, see mask.txt; the boxes are of it
 //! ```
+//!
+//! That the numbers are sizes and not corners is seen in the published files: the box of `xmlab169`,
+//! `[{"Atelectasis": [212.0, 587.0, 247.0, 201.0]}]`, would end above where it begins.
 
 use std::path::{Path, PathBuf};
 

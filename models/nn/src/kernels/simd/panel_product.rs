@@ -1,0 +1,490 @@
+//! Products with a matrix in panels.
+//!
+//! Rows of `x` are interleaved a tile at a time, `[inputs, tile rows]`, so that a tile of the product reads both from
+//! front to back: a vector of the panel, a broadcast number of `x`. Sums stay in registers over [`DEPTH`] inputs; what a
+//! tile reads next of the weight is asked for while it is still busy with what it has.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::panels::{Panels, tile};
+use super::vector::Vector;
+use super::{Isa, isa};
+
+/// Inputs over which sums stay in registers.
+const DEPTH: usize = 1024;
+/// Floats of `x` that a task goes through again and again; they stay in the second-level cache beside a panel.
+const BLOCK: usize = 128 * 1024;
+/// Multiplications below which one thread is quicker than two.
+const SMALL: usize = 128 * 1024;
+
+/// Where the tiles of a product find the rows of `x`.
+pub(super) trait Source: Sync {
+    /// Floats that a row adds to what a task goes through.
+    fn floats(&self) -> usize;
+    /// Whether all inputs are taken at once however many rows there are.
+    fn whole(&self) -> bool;
+    /// The sums of `M` rows, from `row` on, with the columns of a panel.
+    unsafe fn sums<V: Vector, const M: usize, const N: usize>(
+        &self,
+        row: usize,
+        strip: &Strip,
+    ) -> [[V; N]; M];
+}
+
+/// Some of a panel's inputs.
+pub(super) struct Strip {
+    /// Which inputs.
+    pub inputs: Range<usize>,
+    /// The panel at the first of them.
+    pub panel: *const f32,
+    /// Floats from one input to the next.
+    pub step: usize,
+    /// Floats from an input to what will be read next; may wrap around.
+    pub ahead: usize,
+}
+
+impl Strip {
+    /// The panel at an input, and a request for what comes later.
+    #[inline(always)]
+    pub(super) unsafe fn load<V: Vector, const N: usize>(&self, panel: *const f32) -> [V; N] {
+        let mut w = [unsafe { V::zero() }; N];
+        for j in 0..N {
+            w[j] = unsafe { V::load(panel.wrapping_add(j * V::LANES)) };
+        }
+        V::prefetch(panel.wrapping_add(self.ahead));
+        w
+    }
+}
+
+impl Panels {
+    /// `finish(x Wᵀ)`.
+    ///
+    /// - `x`: `[rows, inputs]`; returns `[rows, outputs]`
+    pub(crate) fn product(&self, x: &[f32], rows: usize, finish: &Finish<'_>) -> Vec<f32> {
+        assert_eq!(x.len(), rows * self.inputs, "x has other rows than it says");
+        finish.check(rows, self.outputs);
+        let block = interleave(x, self.inputs);
+        let source = Interleaved {
+            block: &block,
+            inputs: self.inputs,
+            rows,
+        };
+        self.product_of(&source, rows, finish)
+    }
+
+    /// `finish(x Wᵀ)` for rows that are found in some way.
+    pub(super) fn product_of<S: Source>(
+        &self,
+        source: &S,
+        rows: usize,
+        finish: &Finish<'_>,
+    ) -> Vec<f32> {
+        finish.check(rows, self.outputs);
+        let mut out: Vec<f32> = Vec::with_capacity(rows * self.outputs);
+        if rows * self.outputs > 0 {
+            let (depth, tasks) = self.divide(source, rows);
+            let job = Job {
+                panels: self,
+                source,
+                depth,
+                data: self.floats().as_ptr(),
+                out: out.as_mut_ptr(),
+            };
+            match rows * self.outputs * self.inputs < SMALL {
+                true => tasks.iter().for_each(|task| job.run(task, finish)),
+                false => tasks.par_iter().for_each(|task| job.run(task, finish)),
+            }
+        }
+        // SAFETY: the tasks cover every row and every panel, and each writes all of its part.
+        unsafe { out.set_len(rows * self.outputs) };
+        out
+    }
+
+    /// Divides a product: inputs that are taken at once, and tasks; rows so that they stay in a cache, panels so that every
+    /// thread has several tasks.
+    fn divide<S: Source>(&self, source: &S, rows: usize) -> (usize, Vec<Task>) {
+        let (_, tile) = tile();
+        let (inputs, floats) = (self.inputs.max(1), source.floats().max(1));
+        let (depth, most) = match source.whole() || rows * floats <= BLOCK {
+            true => (inputs, BLOCK / floats),
+            false => {
+                let depth = inputs.div_ceil(inputs.div_ceil(DEPTH));
+                (depth, BLOCK / depth)
+            }
+        };
+        let most = (most / tile * tile).max(tile);
+        let panels = self.outputs.div_ceil(self.width);
+        let blocks = rows.div_ceil(most);
+        let block = rows.div_ceil(blocks).next_multiple_of(tile);
+        let wanted = (4 * rayon::current_num_threads()).div_ceil(blocks);
+        let group = panels.div_ceil(wanted.min(panels));
+        let mut tasks = Vec::new();
+        for first in (0..rows).step_by(block) {
+            for panel in (0..panels).step_by(group) {
+                tasks.push(Task {
+                    rows: first..(first + block).min(rows),
+                    panels: panel..(panel + group).min(panels),
+                });
+            }
+        }
+        (depth, tasks)
+    }
+}
+
+/// Rows as [`interleave`] puts them.
+struct Interleaved<'a> {
+    block: &'a [f32],
+    inputs: usize,
+    rows: usize,
+}
+
+impl Source for Interleaved<'_> {
+    fn floats(&self) -> usize {
+        self.inputs
+    }
+
+    fn whole(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    unsafe fn sums<V: Vector, const M: usize, const N: usize>(
+        &self,
+        row: usize,
+        strip: &Strip,
+    ) -> [[V; N]; M] {
+        debug_assert!(row + M <= self.rows);
+        let mut sums = [[unsafe { V::zero() }; N]; M];
+        let x = &self.block[row * self.inputs + strip.inputs.start * M..];
+        let x = &x[..strip.inputs.len() * M];
+        let mut panel = strip.panel;
+        for x in x.as_chunks::<M>().0 {
+            let w = unsafe { strip.load::<V, N>(panel) };
+            for i in 0..M {
+                let x = unsafe { V::splat(x[i]) };
+                for j in 0..N {
+                    sums[i][j] = unsafe { sums[i][j].add_product(x, w[j]) };
+                }
+            }
+            panel = panel.wrapping_add(strip.step);
+        }
+        sums
+    }
+}
+
+/// Rows of `x` `[rows, inputs]`, the rows of each tile side by side: `[inputs, tile rows]` one tile after the other.
+fn interleave(x: &[f32], inputs: usize) -> Vec<f32> {
+    let (_, most) = tile();
+    let mut block = vec![0.0; x.len()];
+    let size = most * inputs.max(1);
+    let copy = |(block, rows): (&mut [f32], &[f32])| interleave_tile(rows, inputs, block);
+    match x.len() < SMALL {
+        true => block.chunks_mut(size).zip(x.chunks(size)).for_each(copy),
+        false => block
+            .par_chunks_mut(size)
+            .zip(x.par_chunks(size))
+            .for_each(copy),
+    }
+    block
+}
+
+/// The transpose of a tile's rows `[rows, inputs]`.
+fn interleave_tile(rows: &[f32], inputs: usize, block: &mut [f32]) {
+    match rows.len() / inputs.max(1) {
+        8 => {
+            fours::<8>(&rows[..4 * inputs], inputs, block);
+            fours::<8>(&rows[4 * inputs..], inputs, &mut block[4..]);
+        }
+        4 => fours::<4>(rows, inputs, block),
+        count => {
+            for (i, row) in rows.chunks_exact(inputs.max(1)).enumerate() {
+                for (value, &x) in block.iter_mut().skip(i).step_by(count).zip(row) {
+                    *value = x;
+                }
+            }
+        }
+    }
+}
+
+/// Puts four rows side by side into columns that are `WIDTH` apart.
+fn fours<const WIDTH: usize>(rows: &[f32], inputs: usize, block: &mut [f32]) {
+    let (first, rest) = rows.split_at(inputs);
+    let (second, rest) = rest.split_at(inputs);
+    let (third, fourth) = rest.split_at(inputs);
+    let squares = first
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .zip(second.as_chunks::<4>().0);
+    let squares = squares.zip(
+        third
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .zip(fourth.as_chunks::<4>().0),
+    );
+    let done = inputs / 4 * 4;
+    for (((a, b), (c, d)), block) in squares.zip(block.chunks_mut(4 * WIDTH)) {
+        for k in 0..4 {
+            block[k * WIDTH..][..4].copy_from_slice(&[a[k], b[k], c[k], d[k]]);
+        }
+    }
+    for k in done..inputs {
+        block[k * WIDTH..][..4].copy_from_slice(&[first[k], second[k], third[k], fourth[k]]);
+    }
+}
+
+/// Writes a function of the first slice into the second.
+pub(crate) type Value = fn(&[f32], &mut [f32]);
+
+/// What is done to a product before it is written: bias, then the activation, then another tensor added, then `max(·, 0)`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Finish<'a> {
+    /// `[outputs]`
+    pub bias: Option<&'a [f32]>,
+    pub activation: Option<Value>,
+    /// `[rows, outputs]`
+    pub add: Option<&'a [f32]>,
+    pub relu: bool,
+}
+
+impl Finish<'_> {
+    fn check(&self, rows: usize, outputs: usize) {
+        assert!(self.bias.is_none_or(|bias| bias.len() == outputs));
+        assert!(self.add.is_none_or(|add| add.len() == rows * outputs));
+    }
+
+    /// Finishes part of a row that begins at `row` and `column`.
+    #[inline(always)]
+    fn apply(&self, y: &mut [f32], start: usize, column: usize) {
+        if let Some(bias) = self.bias {
+            for (y, bias) in y.iter_mut().zip(&bias[column..]) {
+                *y += bias;
+            }
+        }
+        if let Some(activation) = self.activation {
+            let mut before = [0.0; 48];
+            let before = &mut before[..y.len()];
+            before.copy_from_slice(y);
+            activation(before, y);
+        }
+        if let Some(add) = self.add {
+            for (y, add) in y.iter_mut().zip(&add[start..]) {
+                *y += add;
+            }
+        }
+        if self.relu {
+            for y in y {
+                *y = y.max(0.0);
+            }
+        }
+    }
+}
+
+/// Rows of `x` and panels of the weight.
+struct Task {
+    rows: Range<usize>,
+    panels: Range<usize>,
+}
+
+/// A product with its pointers.
+struct Job<'a, S> {
+    panels: &'a Panels,
+    source: &'a S,
+    /// Inputs that are taken at once.
+    depth: usize,
+    data: *const f32,
+    out: *mut f32,
+}
+
+// SAFETY: `data` is only read, and tasks write disjoint parts of `out`.
+unsafe impl<S: Sync> Sync for Job<'_, S> {}
+
+impl<S: Source> Job<'_, S> {
+    /// Computes one task's part of the product.
+    fn run(&self, task: &Task, finish: &Finish<'_>) {
+        // SAFETY: `isa` found the features. Each task has rows and panels of its own, so that no two write the same place;
+        // `out` has room for all of them.
+        unsafe {
+            match isa() {
+                #[cfg(target_arch = "x86_64")]
+                Isa::V4 => self.run_v4(task, finish),
+                #[cfg(target_arch = "x86_64")]
+                Isa::V3 => self.run_v3(task, finish),
+                _ => self.run_with::<[f32; 4], 2>(task, finish),
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    unsafe fn run_v4(&self, task: &Task, finish: &Finish<'_>) {
+        unsafe { self.run_with::<std::arch::x86_64::__m512, 3>(task, finish) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn run_v3(&self, task: &Task, finish: &Finish<'_>) {
+        unsafe { self.run_with::<std::arch::x86_64::__m256, 3>(task, finish) }
+    }
+
+    /// Some of the inputs after the other, so that the rows' share of them stays in a cache for every panel.
+    #[inline(always)]
+    unsafe fn run_with<V: Vector, const N: usize>(&self, task: &Task, finish: &Finish<'_>) {
+        let inputs = self.panels.inputs;
+        let mut begin = 0;
+        loop {
+            let end = (begin + self.depth).min(inputs);
+            for p in task.panels.clone() {
+                // What follows the last panel is the next task's, which the same thread mostly takes.
+                let next = match p + 1 < task.panels.end || end == inputs {
+                    true => (p + 1, begin),
+                    false => (task.panels.start, end),
+                };
+                unsafe { self.column::<V, N>(p, begin..end, next, &task.rows, finish) };
+            }
+            if end == inputs {
+                return;
+            }
+            begin = end;
+        }
+    }
+
+    /// All rows of a block with one panel, over some of the inputs; `next` are the panel and the input that follow.
+    #[inline(always)]
+    unsafe fn column<V: Vector, const N: usize>(
+        &self,
+        p: usize,
+        inputs: Range<usize>,
+        next: (usize, usize),
+        rows: &Range<usize>,
+        finish: &Finish<'_>,
+    ) {
+        let (_, most) = tile();
+        let &Panels { width, outputs, .. } = self.panels;
+        let at = |(p, input): (usize, usize)| (p * self.panels.inputs + input) * width;
+        let panel = at((p, inputs.start));
+        let next = at(next);
+        let last = inputs.end == self.panels.inputs;
+        let column = p * width;
+        let mut tile = Tile {
+            strip: Strip {
+                panel: self.data.wrapping_add(panel),
+                step: width,
+                ahead: 0,
+                inputs,
+            },
+            out: self.out,
+            out_row: outputs,
+            columns: width.min(outputs - column),
+        };
+        for (before, rows) in tiles(rows, most) {
+            // Each tile asks for a third of what comes next.
+            let third = before / most % N * 16;
+            tile.strip.ahead = next.wrapping_sub(panel).wrapping_add(third);
+            tile.out = self.out.wrapping_add(rows.start * outputs + column);
+            unsafe { tile.of_columns::<V, N, S>(self.source, &rows) };
+            if last {
+                for row in rows {
+                    let start = row * outputs + column;
+                    let y = unsafe {
+                        std::slice::from_raw_parts_mut(self.out.add(start), tile.columns)
+                    };
+                    finish.apply(y, start, column);
+                }
+            }
+        }
+    }
+}
+
+/// Rows in tiles of at most `most`, each with the number of rows before it.
+#[inline(always)]
+fn tiles(rows: &Range<usize>, most: usize) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
+    let (start, end) = (rows.start, rows.end);
+    (start..end)
+        .step_by(most)
+        .map(move |row| (row - start, row..(row + most).min(end)))
+}
+
+/// A tile of the result.
+struct Tile {
+    strip: Strip,
+    out: *mut f32,
+    out_row: usize,
+    columns: usize,
+}
+
+impl Tile {
+    /// With as many registers as the columns need.
+    #[inline(always)]
+    unsafe fn of_columns<V: Vector, const N: usize, S: Source>(
+        &self,
+        source: &S,
+        rows: &Range<usize>,
+    ) {
+        unsafe {
+            match self.columns.div_ceil(V::LANES) {
+                1 => self.of_rows::<V, 1, S>(source, rows),
+                2 => self.of_rows::<V, 2, S>(source, rows),
+                _ => self.of_rows::<V, N, S>(source, rows),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn of_rows<V: Vector, const N: usize, S: Source>(
+        &self,
+        source: &S,
+        rows: &Range<usize>,
+    ) {
+        let row = rows.start;
+        unsafe {
+            match rows.len() {
+                8 => self.write::<V, 8, N, S>(source, row),
+                7 => self.write::<V, 7, N, S>(source, row),
+                6 => self.write::<V, 6, N, S>(source, row),
+                5 => self.write::<V, 5, N, S>(source, row),
+                4 => self.write::<V, 4, N, S>(source, row),
+                3 => self.write::<V, 3, N, S>(source, row),
+                2 => self.write::<V, 2, N, S>(source, row),
+                _ => self.write::<V, 1, N, S>(source, row),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn place<V: Vector>(&self, i: usize, j: usize) -> *mut f32 {
+        self.out.wrapping_add(i * self.out_row + j * V::LANES)
+    }
+
+    /// Writes the sums, or adds them to what inputs before gave.
+    #[inline(always)]
+    unsafe fn write<V: Vector, const M: usize, const N: usize, S: Source>(
+        &self,
+        source: &S,
+        row: usize,
+    ) {
+        unsafe {
+            // The result's place is on its way while the sums are made.
+            for i in 0..M {
+                for j in 0..N {
+                    V::fetch(self.place::<V>(i, j));
+                }
+            }
+            let sums = source.sums::<V, M, N>(row, &self.strip);
+            for j in 0..N {
+                let mask = V::mask(self.columns.saturating_sub(j * V::LANES));
+                for i in 0..M {
+                    let out = self.place::<V>(i, j);
+                    let sum = match self.strip.inputs.start > 0 {
+                        true => sums[i][j].add_product(V::splat(1.0), V::load_masked(out, mask)),
+                        false => sums[i][j],
+                    };
+                    sum.store_masked(out, mask);
+                }
+            }
+        }
+    }
+}
