@@ -311,6 +311,101 @@ fn auroc_of(scores: &Path, class: &str) -> f64 {
     sum / pairs
 }
 
+/// What was forgotten stands in the report, on the page and on paper.
+fn looks_back(home: &Path, method: &str, report: &Value, page: &Value) {
+    let tasks = report["forgotten"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    if method == "prompt" {
+        assert!(tasks.is_empty(), "words before class names change no tower");
+    } else {
+        let measures: Vec<&str> = tasks.iter().filter_map(|t| t["measure"].as_str()).collect();
+        assert_eq!(
+            measures,
+            ["auroc", "auroc", "accuracy", "recall@5"],
+            "{report}"
+        );
+        let known = tasks[2]["base"].as_f64();
+        assert!(
+            known > Some(0.9),
+            "the pack tells chest films from CT: {}",
+            tasks[2]
+        );
+    }
+    assert_eq!(
+        page["forgotten"].as_array().map(Vec::len),
+        Some(tasks.len())
+    );
+    let fallen = page["forgotten"].as_array().into_iter().flatten();
+    let fallen = fallen.filter(|row| row["forgotten"] == true).count();
+    let warnings = page["adapter"]["warnings"].as_array().map(Vec::len);
+    assert_eq!(warnings, Some(fallen), "each fall is a warning: {page}");
+
+    let file = home.join(format!("{method}.pdf"));
+    let words = [
+        "runs",
+        "report",
+        method,
+        "--pdf",
+        file.to_str().expect("UTF-8"),
+    ];
+    let written = json(home, &words);
+    let bytes = std::fs::read(&file).expect("a report");
+    assert!(bytes.starts_with(b"%PDF-1.5") && written["pages"].as_u64() >= Some(1));
+    refused(home, &words, "exists", "is there already");
+}
+
+/// PEFT's two files alone, bound to a pack again, are the adapter that they came from.
+fn peft_files_travel(home: &Path, data: &Path, judged: &Path) {
+    let bare = home.join("from-peft");
+    std::fs::create_dir(&bare).expect("a folder");
+    for file in ["adapter_model.safetensors", "adapter_config.json"] {
+        std::fs::copy(home.join("adapters/lora").join(file), bare.join(file)).expect("a copy");
+    }
+    let word = bare.to_str().expect("UTF-8");
+    let import = [
+        "adapters", "import", word, "--pack", "demo", "--name", "again",
+    ];
+    refused(home, &import[..3], "bad_adapter", "--pack");
+    let taken_in = json(home, &import);
+    assert_eq!(
+        (&taken_in["method"], &taken_in["fits"]),
+        (&"lora".into(), &true.into())
+    );
+    assert!(
+        tensors(home, "again") == tensors(home, "lora"),
+        "the same tensors"
+    );
+    refused(home, &import, "name_taken", "--name");
+    refused(
+        home,
+        &["adapters", "activate", "again"],
+        "gate_refused",
+        "no report",
+    );
+    let words = ["eval", "finetune", "--adapter", "again"];
+    let found = json(home, &on(&words, data, judged, LABELS));
+    assert_eq!(found["trained_on_unknown"], true);
+    assert!(found["macro"]["auroc"].is_number(), "{found}");
+
+    let config = bare.join("adapter_config.json");
+    let good = std::fs::read_to_string(&config).expect("a configuration");
+    let mut other: Value = serde_json::from_str(&good).expect("JSON");
+    other["r"] = 5.into();
+    std::fs::write(&config, other.to_string()).expect("writable");
+    let import = [
+        "adapters", "import", word, "--pack", "demo", "--name", "other",
+    ];
+    refused(home, &import, "bad_adapter", "at rank 5");
+    other["use_dora"] = true.into();
+    std::fs::write(&config, other.to_string()).expect("writable");
+    refused(home, &import, "bad_adapter", "use_dora");
+    assert!(
+        !home.join("adapters/other").exists(),
+        "nothing was taken in"
+    );
+}
+
 #[test]
 fn every_method_leaves_a_run_an_adapter_and_a_report() {
     let home = tempfile::tempdir().expect("a folder");
@@ -355,6 +450,7 @@ fn every_method_leaves_a_run_an_adapter_and_a_report() {
             page["retrieval"].as_array().map(Vec::len),
             Some(if method == "contrastive" { 6 } else { 0 })
         );
+        looks_back(home, method, &report, &page);
         // Two steps on a dozen patients teach too little to go live, and the program says so.
         if page["adapter"]["passes"] == false {
             refused(
@@ -371,6 +467,7 @@ fn every_method_leaves_a_run_an_adapter_and_a_report() {
             "as PEFT names it"
         );
     }
+    peft_files_travel(home, &data, &judged);
     let runs = json(home, &["runs", "list"]);
     assert_eq!(runs["runs"].as_array().map(Vec::len), Some(6));
     let taken = ["train", "lora", "--name", "ia3"];

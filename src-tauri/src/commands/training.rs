@@ -212,11 +212,22 @@ pub async fn adapter_export(state: Shared<'_>, name: String, path: String) -> Re
     .await
 }
 
-/// Takes an exported adapter in.
+/// Takes an exported adapter in, or PEFT's files onto the pack in use.
 #[tauri::command]
 pub async fn adapter_import(state: Shared<'_>, path: String) -> Reply<AdapterSummary> {
+    let (pack, _) = state.models.summary();
+    let created = state.now().to_string();
     with_options(&state, move |options| {
-        finetune::import_adapter(options, Path::new(&path))
+        let folder = Path::new(&path);
+        if !finetune::is_foreign(folder) {
+            return finetune::import_adapter(options, folder);
+        }
+        let stated = finetune::Stated {
+            created,
+            ..finetune::Stated::default()
+        };
+        let pack = pack.map(|pack| pack.name);
+        finetune::import_foreign(options, folder, pack.as_deref(), &stated)
     })
     .await
 }

@@ -4,6 +4,7 @@ mod adapter;
 mod calibrate;
 mod classify;
 mod features;
+mod foreign;
 mod labels;
 mod pairs;
 pub mod peft;
@@ -21,6 +22,7 @@ pub use adapter::{
 pub use calibrate::Calibrator;
 pub use classify::{Classify, Task};
 pub use features::{FeatureSet, Pictures, extract};
+pub use foreign::{Foreign, read_foreign};
 pub use labels::{LabelTable, contradictions};
 pub use pairs::Pairs;
 pub use plan::TunePlan;

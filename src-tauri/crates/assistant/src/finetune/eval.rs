@@ -7,7 +7,8 @@ use lucency_train::cohort::{
     Leak, LeakKind, Member, Part, SplitRecord, find_leaks, join_duplicates,
 };
 use lucency_train::finetune::{
-    Adapter, Evaluation, Gate, LabelTable, Method, Pictures, Scorer, adapter_folder, evaluate, gate,
+    Adapter, Evaluation, Gate, LabelTable, Method, Pictures, Scorer, adapter_folder, evaluate,
+    gate, with_adapter,
 };
 use lucency_train::statistics::Bootstrap;
 use serde::Serialize;
@@ -29,6 +30,8 @@ pub struct EvalReport {
     pub method: Method,
     /// Name of the pack.
     pub pack: String,
+    /// True of an adapter that came without a record of whom it was trained on: these cases may be among them.
+    pub trained_on_unknown: bool,
     /// Cases that look like one trained on although patient and pixels differ.
     pub near_duplicates: usize,
     /// The row of the first of them, counted from 1.
@@ -68,7 +71,6 @@ pub fn evaluate_adapter(
     let identity = base.identity();
     let adapter = Adapter::open(&dir, &identity)?;
     let manifest = &adapter.manifest;
-    let scorer = Scorer::open(&adapter, base.model(), base.templates())?;
     let preprocess = base.preprocess();
     let cases = Cases::read(
         data,
@@ -78,13 +80,20 @@ pub fn evaluate_adapter(
         stop,
         progress,
     )?;
-    let near = refuse_leaks(&adapter, &cases)?;
+    // PEFT's files do not say whom an adapter was trained on.
+    let record = "split.json";
+    let unknown = !manifest.files.contains_key(record) && !adapter.dir.join(record).exists();
+    let near = match unknown {
+        true => Vec::new(),
+        false => refuse_leaks(&adapter, &cases)?,
+    };
     let groups = join_duplicates(&cases.members);
     let mut report = EvalReport {
         adapter: name.to_owned(),
         method: manifest.method,
         pack: identity.name,
         near_duplicates: near.len(),
+        trained_on_unknown: unknown,
         first_near_duplicate: near.first().map(|leak| leak.judged + 1),
         evaluation: None,
         retrieval: None,
@@ -93,6 +102,20 @@ pub fn evaluate_adapter(
             reasons: Vec::new(),
             warnings: Vec::new(),
         },
+    };
+    let nameless = manifest.classes.is_empty() && manifest.method != Method::Contrastive;
+    let table = match nameless {
+        true => Some(LabelTable::read(&cases.labels, &groups)?),
+        false => None,
+    };
+    let scorer = match &table {
+        None => Scorer::open(&adapter, base.model(), base.templates())?,
+        Some(table) => {
+            adapter.verify()?;
+            let towers = with_adapter(base.model(), adapter.trained()?, &adapter.plan()?)?;
+            let (names, templates) = (&table.names, base.templates());
+            Scorer::of_towers(towers, names, templates, table.exclusive(), None)?
+        }
     };
     if manifest.method == Method::Contrastive {
         let rows = with_report(&cases);
@@ -103,9 +126,12 @@ pub fn evaluate_adapter(
         report.retrieval = Some(found);
         return Ok(report);
     }
-    let table = LabelTable::read_as(&manifest.classes, manifest.exclusive, &cases.labels)?;
+    let table = match table {
+        Some(table) => table,
+        None => LabelTable::read_as(&manifest.classes, manifest.exclusive, &cases.labels)?,
+    };
     let adapted = scorer.probabilities(&base.clip, preprocess, &cases, stop, progress)?;
-    let zero_shot = base.zero_shot(&manifest.classes, manifest.exclusive)?;
+    let zero_shot = base.zero_shot(&table.names, table.exclusive())?;
     let before = zero_shot.probabilities(&base.clip, preprocess, &cases, stop, progress)?;
     let plan = Bootstrap {
         seed,

@@ -188,7 +188,7 @@ fn similarities(towers: &Towers, seen: &Seen, prompts: &[Vec<String>]) -> Result
 /// Demo cases that a set is meant for, and which of its findings each has: its labels say `left nodule`.
 fn truth(set: &LabelSet, cases: &[Case]) -> (Vec<usize>, Vec<Vec<bool>>) {
     let meant = |case: &Case| {
-        let modality = set.modalities.iter().any(|m| *m == case.modality);
+        let modality = set.modalities.contains(&case.modality);
         modality
             && set
                 .body_part

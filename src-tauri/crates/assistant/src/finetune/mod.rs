@@ -27,7 +27,8 @@ mod table;
 
 pub(crate) use active::{ActiveAdapter, active_adapter};
 pub use adapters::{
-    activate, adapter_image, adapters, export_adapter, import_adapter, remove_adapter, rollback,
+    Stated, activate, adapter_image, adapters, export_adapter, import_adapter, import_foreign,
+    is_foreign, remove_adapter, rollback,
 };
 pub use base::Base;
 pub use cases::image_below;

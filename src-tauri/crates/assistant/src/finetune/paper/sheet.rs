@@ -58,10 +58,13 @@ pub(super) struct Grey {
     pub pixels: Vec<u8>,
 }
 
+/// What is drawn on a page, and the pictures that it names.
+type Page = (Vec<Operation>, Vec<(String, Object)>);
+
 /// A document that grows downwards.
 pub(super) struct Sheet {
     document: Document,
-    pages: Vec<(Vec<Operation>, Vec<(String, Object)>)>,
+    pages: Vec<Page>,
     /// Where the next line begins, points from the page's lower edge.
     y: f32,
 }
@@ -123,9 +126,8 @@ impl Sheet {
             self.y -= step;
             let (mut x, y) = (MARGIN, self.y);
             for (column, (width, text)) in widths.iter().zip(row).enumerate() {
-                let style = match (i, column) {
-                    (0, _) => QUIET,
-                    (_, 0) => Style { size: 8.0, ..PLAIN },
+                let style = match i {
+                    0 => QUIET,
                     _ => Style { size: 8.0, ..PLAIN },
                 };
                 let text = fitting(text, *width - 4.0, style);

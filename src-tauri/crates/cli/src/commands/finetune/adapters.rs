@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use lucency_assistant::dto::AdapterSummary;
 use lucency_assistant::finetune::{
-    activate, adapter_report, adapters, export_adapter, import_adapter, remove_adapter, rollback,
+    Stated, activate, adapter_report, adapters, export_adapter, import_adapter, import_foreign,
+    is_foreign, remove_adapter, rollback,
 };
 use serde::Serialize;
 
@@ -46,10 +47,22 @@ pub enum Adapters {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Take an exported adapter in
+    /// Take an exported adapter in, or one that PEFT wrote
     Import {
-        /// The exported folder
+        /// The exported folder, or one with adapter_config.json and adapter_model.safetensors
         folder: PathBuf,
+        /// For PEFT's files: name or folder of the model pack that it was made on
+        #[arg(long, value_name = "PACK")]
+        pack: Option<String>,
+        /// For PEFT's files: its name here [default: the folder's]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// For PEFT's files: a class that it was trained on; may be given several times
+        #[arg(long = "class", value_name = "CLASS")]
+        classes: Vec<String>,
+        /// For PEFT's files: the classes are findings, which do not exclude each other
+        #[arg(long)]
+        findings: bool,
     },
 }
 
@@ -126,7 +139,31 @@ impl Adapters {
                 };
                 output.print(&done, |_| format!("{} written", out.display()))
             }
-            Self::Import { folder } => output.print(&import_adapter(&options, folder)?, line),
+            Self::Import {
+                folder,
+                pack,
+                name,
+                classes,
+                findings,
+            } => {
+                if !is_foreign(folder) {
+                    return output.print(&import_adapter(&options, folder)?, line);
+                }
+                if pack.is_none() {
+                    return Err(CommandError::new(
+                        "bad_adapter",
+                        "the folder has PEFT's files and no adapter.json: say with --pack on which pack it was made",
+                    ));
+                }
+                let stated = Stated {
+                    name: name.clone(),
+                    classes: classes.clone(),
+                    findings: *findings,
+                    created: jiff::Timestamp::now().to_string(),
+                };
+                let taken_in = import_foreign(&options, folder, pack.as_deref(), &stated)?;
+                output.print(&taken_in, line)
+            }
         }
     }
 }

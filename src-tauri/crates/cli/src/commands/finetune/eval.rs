@@ -48,6 +48,11 @@ impl FinetuneEval {
             stop,
             progress,
         )?;
+        if report.trained_on_unknown {
+            eprintln!(
+                "warning: nothing says whom the adapter was trained on; if these cases are among them, the figures flatter"
+            );
+        }
         if let Some(first) = report.first_near_duplicate {
             eprintln!(
                 "warning: {} cases look like a case trained on (first: row {first}); if they are, the figures flatter",
