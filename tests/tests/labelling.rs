@@ -70,7 +70,7 @@ fn library(home: &Path) -> BTreeMap<String, &'static str> {
     cases.map(of).collect()
 }
 
-fn next<'a>(home: &Path, reader: &str, more: &[&'a str]) -> Value {
+fn next(home: &Path, reader: &str, more: &[&str]) -> Value {
     let words = ["label", "next", "--set", "unit", "--reader", reader];
     json(home, &[&words[..], more].concat())
 }
