@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { BackendError } from '../src/backend'
 import { MockBackend, type MockOptions } from '../src/backend/mock'
 import { mockCase } from '../src/backend/mock/library-cases'
@@ -233,5 +233,26 @@ describe('importing', () => {
     expect([app.jobs.shown.length, app.jobs.cancelNewest()]).toEqual([1, false])
     await running
     expect(importing.outcome?.paused).toBe(false)
+  })
+})
+
+describe('other weights', () => {
+  async function changed(embeddedBefore: boolean) {
+    const { app, backend } = await stocked()
+    if (embeddedBefore) await app.importing.embed()
+    const status = await backend.libraryStatus()
+    vi.spyOn(backend, 'libraryStatus').mockResolvedValueOnce({ ...status, to_embed: 6 })
+    backend.calls.length = 0
+    app.forgetResults()
+    await settle()
+    return backend.calls.some((call) => call.startsWith('libraryEmbed'))
+  }
+
+  test('embed a library in the background that the ones before had embedded', async () => {
+    expect(await changed(true)).toBe(true)
+  })
+
+  test('embed nothing that the user did not have embedded', async () => {
+    expect(await changed(false)).toBe(false)
   })
 })

@@ -112,7 +112,15 @@ export class App {
   forgetResults(): void {
     this.evidence.forgetResults()
     this.library.clear()
-    void this.library.refresh()
+    void this.#embedAnew()
+  }
+
+  /** Embeds a library that was embedded whole with the weights in use now, in the background. */
+  async #embedAnew(): Promise<void> {
+    const before = this.library.status
+    await this.library.refresh()
+    const whole = before !== null && before.cases > 0 && before.to_embed === 0
+    if (whole && (this.library.status?.to_embed ?? 0) > 0) await this.importing.embed()
   }
 
   /** Checks that bytes arrive as they were sent, and warns if not. */
