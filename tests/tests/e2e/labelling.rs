@@ -157,4 +157,33 @@ fn window_labels_by_key_undoes_and_compares_two_readers() {
     }
     window.click("label-toggle");
     until_says(&window, "label-case", &cases[STUDIES - 1]);
+
+    // Findings: present, absent, uncertain, the rest absent, all taken away.
+    window.click("label-toggle");
+    window.click("label-new");
+    window.type_into("set-name", "signs");
+    window.run("document.querySelector('[data-testid=set-kind-findings]').click()");
+    window.type_into("set-classes", &format!("effusion{ENTER}nodule"));
+    window.click("set-keep");
+    until_says(&window, "label-set", "signs");
+    window.click("label-toggle");
+    window.element("label-key-2");
+    window.run("document.activeElement?.blur()");
+    for (stroke, values) in [
+        ("1", ["1", ""]),
+        ("Shift+1", ["0", ""]),
+        ("Ctrl+1", ["-1", ""]),
+        ("0", ["-1", "0"]),
+        ("9", ["-1", "0"]),
+        ("Delete", ["", ""]),
+    ] {
+        window.stroke(stroke);
+        let [first, second] = values;
+        let script = format!(
+            "const value = key => document.querySelector(`[data-testid=label-key-${{key}}]`)?.dataset.value ?? '';
+             return value(1) === '{first}' && value(2) === '{second}'"
+        );
+        window.until(&format!("{stroke} gives {values:?}"), &script);
+    }
+    window.screenshot("findings");
 }

@@ -281,6 +281,7 @@ fn split_stroke(name: &str) -> (Vec<String>, String) {
         "Space" => "\u{e00d}".to_owned(),
         "PageUp" => "\u{e00e}".to_owned(),
         "PageDown" => "\u{e00f}".to_owned(),
+        "Delete" => "\u{e017}".to_owned(),
         "End" => "\u{e010}".to_owned(),
         "Home" => "\u{e011}".to_owned(),
         "ArrowLeft" => "\u{e012}".to_owned(),
