@@ -543,6 +543,15 @@ fn cases_of_the_library_train_and_judge_as_a_folder_does() {
         "source=elsewhere",
     ];
     refused(home, &none, "no_cases", "library list");
+
+    // The tables that training read hold reports: with a case they go too.
+    let tables = home.join("library").join("tables");
+    let kept = std::fs::read_dir(&tables).expect("tables").count();
+    assert!(kept > 0);
+    let cases = json(home, &["library", "list", "--filter", "source=ward"]);
+    let case = cases["cases"][0]["id"].as_str().expect("a case").to_owned();
+    json(home, &["library", "delete", &case]);
+    assert!(!tables.exists(), "no table keeps a deleted case");
 }
 
 /// Bad tables by a name: what is changed, the code, and what the message has.

@@ -33,7 +33,8 @@ const COLUMNS: [&str; 9] = [
 /// Cases read at a time.
 const PAGE: u64 = 500;
 
-/// Writes the library's cases that meet every condition into a table below the user's folder, a row an image.
+/// Writes the library's cases that meet every condition into a table beside the library, a row an image. Deleting a case deletes
+/// these tables: they hold reports.
 ///
 /// - `conditions`: `KEY=VALUE` as `lucency library list --filter` takes them, or `all`; with `reader=NAME` that reader's labels alone
 /// - `columns`: `label=COL`, `label=A+B`, `label=SET` (a set of classes that readers gave), `split=split`; images, pseudonyms and reports have theirs. `label` holds the one label of a case
@@ -109,7 +110,7 @@ pub fn library_data(
         ));
     };
     let text = table(&files, &root, &sets);
-    let tables = options.home.join("tables");
+    let tables = store.tables();
     let name = &lucency_packs::digest(text.as_bytes())[..24];
     let path = tables.join(format!("{name}.csv"));
     let io = |source| AssistantError::Io {

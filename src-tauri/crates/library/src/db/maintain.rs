@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::connection::{Place, Sql, StoreOptions, connect, sql_error};
-use super::{DATABASE, INDEXES, KEY, SqliteStore, blocks, open_key, schema};
+use super::{DATABASE, INDEXES, KEY, SqliteStore, TABLES, blocks, open_key, schema};
 use crate::error::{LibraryError, Result};
 use crate::files::file_digest;
 
@@ -111,7 +111,8 @@ impl SqliteStore {
             false => None,
         };
         // Row numbers begin again where the backup ended: an index of what came after it would fit by accident.
-        remove_indexes(&dir.join(INDEXES))?;
+        remove_folder(&dir.join(INDEXES))?;
+        remove_folder(&dir.join(TABLES))?;
         staged
             .persist(&path)
             .map_err(|e| LibraryError::io(&path)(e.error))?;
@@ -198,8 +199,8 @@ fn check_images(connection: &Connection, report: &mut Report, stop: &dyn Fn() ->
     Ok(read)
 }
 
-/// Removes the vector indexes: they are made of the database again.
-pub(super) fn remove_indexes(folder: &Path) -> Result<()> {
+/// Removes a folder of what is made of the database again: vector indexes, tables of cases.
+pub(super) fn remove_folder(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(LibraryError::io(folder)(e)),
         _ => Ok(()),

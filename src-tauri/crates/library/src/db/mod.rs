@@ -53,6 +53,8 @@ use key::PatientKey;
 const DATABASE: &str = "library.db";
 const KEY: &str = "patient.key";
 const INDEXES: &str = "index";
+/// The folder of tables of cases, beside the database.
+const TABLES: &str = "tables";
 
 /// A case library in one SQLite file, for one workstation.
 #[derive(Debug)]
@@ -102,6 +104,11 @@ impl SqliteStore {
     /// The folder of the library's vector indexes.
     pub fn indexes(&self) -> PathBuf {
         self.path.with_file_name(INDEXES)
+    }
+
+    /// The folder of tables that were written of its cases, for programs that read tables; goes when a case is deleted.
+    pub fn tables(&self) -> PathBuf {
+        self.path.with_file_name(TABLES)
     }
 
     /// The database file.
@@ -171,7 +178,10 @@ impl Storage for SqliteStore {
         // What the log of changes still holds goes too; a reader elsewhere can delay this until the next checkpoint.
         self.truncate_log()?;
         if had_embeddings {
-            maintain::remove_indexes(&self.indexes())?;
+            maintain::remove_folder(&self.indexes())?;
+        }
+        if deleted > 0 {
+            maintain::remove_folder(&self.tables())?;
         }
         Ok(deleted)
     }
