@@ -60,6 +60,24 @@ pub fn lucency(home: &Path) -> Command {
     command
 }
 
+/// Runs a command with `--json`; panics if it panics.
+pub fn run(home: &Path, words: &[&str]) -> Output {
+    let mut command = lucency(home);
+    let output = command.arg("--json").args(words).output();
+    let output = output.expect("lucency runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!text.contains("panicked"), "{words:?} panics: {text}");
+    output
+}
+
+/// What a command prints with `--json`; panics if it fails.
+pub fn json(home: &Path, words: &[&str]) -> serde_json::Value {
+    let output = run(home, words);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{words:?}: {error}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{words:?}: {e}"))
+}
+
 /// The `error` object that a failed command printed to standard error under `--json`.
 ///
 /// Panics if the command succeeded or printed something else.

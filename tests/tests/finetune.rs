@@ -2,30 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use lucency_tests::{error_of, lucency};
+use lucency_tests::{error_of, json, lucency, run};
 use serde_json::Value;
 
 const KILLS: u64 = 50;
 /// Methods that share the kills.
 const ROUNDS: [&str; 5] = ["prompt", "lora", "ia3", "prefix", "prompt"];
-
-fn run(home: &Path, words: &[&str]) -> Output {
-    let words: Vec<&str> = ["--json"].iter().chain(words).copied().collect();
-    let output = lucency(home).args(&words).output().expect("lucency runs");
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(!text.contains("panicked"), "{words:?} panics: {text}");
-    output
-}
-
-fn json(home: &Path, words: &[&str]) -> Value {
-    let output = run(home, words);
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{words:?}: {error}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{words:?}: {e}"))
-}
 
 /// Refuses `words` with a code and a message that has `part`.
 fn refused(home: &Path, words: &[&str], code: &str, part: &str) {

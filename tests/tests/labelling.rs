@@ -3,30 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Output;
 
-use lucency_tests::{error_of, lucency};
+use lucency_tests::{error_of, json, run};
 use serde_json::Value;
 
 /// Films of each of two units.
 const EACH: usize = 16;
 /// Pixels along a side of the mark that films of the second unit carry.
 const MARK: u32 = 40;
-
-fn run(home: &Path, words: &[&str]) -> Output {
-    let words: Vec<&str> = ["--json"].iter().chain(words).copied().collect();
-    let output = lucency(home).args(&words).output().expect("lucency runs");
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(!text.contains("panicked"), "{words:?} panics: {text}");
-    output
-}
-
-fn json(home: &Path, words: &[&str]) -> Value {
-    let output = run(home, words);
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{words:?}: {error}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{words:?}: {e}"))
-}
 
 /// Imports chest phantoms of two units, the second with a bright mark, and embeds them. Returns the true unit of each case.
 fn library(home: &Path) -> BTreeMap<String, &'static str> {

@@ -1,10 +1,10 @@
 //! The case library through the whole program: imports that are killed, and what every command prints.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use lucency_tests::{error_of, lucency};
+use lucency_tests::{error_of, json, lucency, run};
 use serde_json::Value;
 
 /// Rows of the table: a second or two of work.
@@ -12,21 +12,6 @@ const ROWS: usize = 6000;
 const KILLS: u64 = 50;
 /// Libraries that share the kills: one alone would be done after a few.
 const ROUNDS: u64 = 5;
-
-fn run(home: &Path, words: &[&str]) -> Output {
-    let output = lucency(home).args(words).output().expect("lucency runs");
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(!text.contains("panicked"), "{words:?} panics: {text}");
-    output
-}
-
-fn json(home: &Path, words: &[&str]) -> Value {
-    let words: Vec<&str> = ["--json"].iter().chain(words).copied().collect();
-    let output = run(home, &words);
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{words:?}: {error}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{words:?}: {e}"))
-}
 
 /// A table with questions, labels, patients, bad rows, and an image now and then.
 fn data(folder: &Path) -> PathBuf {
@@ -162,7 +147,7 @@ fn an_import_that_is_killed_fifty_times_ends_as_if_nothing_had_happened() {
 fn the_commands_of_the_library_work_together() {
     let home = tempfile::tempdir().expect("a folder");
     let home = home.path();
-    let missing = run(home, &["--json", "library", "list"]);
+    let missing = run(home, &["library", "list"]);
     assert_eq!(error_of(&missing).0, "no_library");
     let data = data(home);
     let words = import_words(&data);
@@ -199,17 +184,14 @@ fn the_commands_of_the_library_work_together() {
     let backup = home.join("backup.db").to_string_lossy().into_owned();
     json(home, &["library", "backup", &backup]);
     assert_eq!(json(home, &["library", "delete", id])["deleted"], 1);
-    let gone = run(home, &["--json", "library", "show", id]);
+    let gone = run(home, &["library", "show", id]);
     assert_eq!(error_of(&gone).0, "no_such_case");
     json(home, &["library", "restore", &backup]);
     assert_eq!(json(home, &["library", "show", id]), case, "as it was");
     let verified = json(home, &["library", "verify", "--images"]);
     assert!(verified["images_read"].as_u64() > Some(0), "{verified}");
 
-    let bad = run(
-        home,
-        &["--json", "library", "import", "chexprt", "--data", "."],
-    );
+    let bad = run(home, &["library", "import", "chexprt", "--data", "."]);
     let (code, message) = error_of(&bad);
     assert_eq!(code, "bad_request");
     assert!(message.contains("chexpert"), "names the formats: {message}");

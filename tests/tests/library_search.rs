@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
-use lucency_tests::{assets, error_of, lucency};
+use lucency_tests::{assets, error_of, json, lucency, run};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -15,24 +15,6 @@ use tempfile::TempDir;
 const STUDIES: usize = 12;
 /// Sexes of their patients, in turn.
 const SEXES: [&str; 3] = ["Female", "Male", "Male"];
-
-fn run(home: &Path, words: &[&str]) -> Output {
-    let output = lucency(home)
-        .arg("--json")
-        .args(words)
-        .output()
-        .expect("lucency runs");
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(!text.contains("panicked"), "{words:?} panics: {text}");
-    output
-}
-
-fn json(home: &Path, words: &[&str]) -> Value {
-    let output = run(home, words);
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{words:?}: {error}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{words:?}: {e}"))
-}
 
 /// A home folder with an export of phantoms, and a table of its frontal films.
 struct Place {
