@@ -1,7 +1,8 @@
 //! Products whose rows lie scattered in an image with channels innermost: convolutions, without unrolling the image.
 
 use super::Panels;
-use super::panel_product::{Finish, Source, Strip};
+use super::finish::Finish;
+use super::panel_product::{Source, Strip};
 use super::vector::Vector;
 
 /// Rows of a product: each is `taps.len()` runs of `run` floats, at its start and each tap.
@@ -63,15 +64,7 @@ impl Source for Gathered<'_> {
             }
             for k in 0..self.run {
                 // SAFETY: `new` found every row within `x`, and the panel has a place for every input.
-                unsafe {
-                    let w = strip.load::<V, N>(panel);
-                    for i in 0..M {
-                        let x = V::splat(*x[i].add(k));
-                        for j in 0..N {
-                            sums[i][j] = sums[i][j].add_product(x, w[j]);
-                        }
-                    }
-                }
+                unsafe { strip.add(&mut sums, panel, |i| *x[i].add(k)) };
                 panel = panel.wrapping_add(strip.step);
             }
         }

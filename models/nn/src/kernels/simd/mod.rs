@@ -9,7 +9,9 @@
 use std::sync::OnceLock;
 
 mod dots;
+mod finish;
 mod gathered;
+mod interleaved;
 mod memory;
 mod panel_product;
 mod panels;
@@ -17,9 +19,9 @@ mod tiles;
 mod vector;
 
 pub(crate) use dots::{Rows, dots, dots_tile};
+pub(crate) use finish::{Finish, Value};
 pub(crate) use gathered::Gathered;
 pub use memory::{keep_freed_memory, release_freed_memory};
-pub(crate) use panel_product::{Finish, Value};
 pub(crate) use panels::Panels;
 pub(crate) use tiles::{Offsets, correlate_tile, tile};
 

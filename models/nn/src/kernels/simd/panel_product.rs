@@ -1,13 +1,13 @@
-//! Products with a matrix in panels.
+//! Products with a matrix in panels, tile by tile, for rows that a [`Source`] finds.
 //!
-//! Rows of `x` are interleaved a tile at a time, `[inputs, tile rows]`, so that a tile of the product reads both from
-//! front to back: a vector of the panel, a broadcast number of `x`. Sums stay in registers over [`DEPTH`] inputs; what a
-//! tile reads next of the weight is asked for while it is still busy with what it has.
+//! Sums stay in registers over [`DEPTH`] inputs; what a tile reads next of the weight is asked for while it is still busy
+//! with what it has.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::finish::Finish;
 use super::panels::{Panels, tile};
 use super::vector::Vector;
 use super::{Isa, isa};
@@ -17,7 +17,7 @@ const DEPTH: usize = 1024;
 /// Floats of `x` that a task goes through again and again; they stay in the second-level cache beside a panel.
 const BLOCK: usize = 128 * 1024;
 /// Multiplications below which one thread is quicker than two.
-const SMALL: usize = 128 * 1024;
+pub(super) const SMALL: usize = 128 * 1024;
 
 /// Where the tiles of a product find the rows of `x`.
 pub(super) trait Source: Sync {
@@ -46,34 +46,34 @@ pub(super) struct Strip {
 }
 
 impl Strip {
-    /// The panel at an input, and a request for what comes later.
+    /// Adds one input of `M` rows times a panel's columns, and asks for what comes later of the panel.
+    ///
+    /// - `panel`: at that input
+    /// - `x`: the input of each row
     #[inline(always)]
-    pub(super) unsafe fn load<V: Vector, const N: usize>(&self, panel: *const f32) -> [V; N] {
-        let mut w = [unsafe { V::zero() }; N];
-        for j in 0..N {
-            w[j] = unsafe { V::load(panel.wrapping_add(j * V::LANES)) };
+    pub(super) unsafe fn add<V: Vector, const M: usize, const N: usize>(
+        &self,
+        sums: &mut [[V; N]; M],
+        panel: *const f32,
+        x: impl Fn(usize) -> f32,
+    ) {
+        unsafe {
+            let mut w = [V::zero(); N];
+            for j in 0..N {
+                w[j] = V::load(panel.wrapping_add(j * V::LANES));
+            }
+            V::prefetch(panel.wrapping_add(self.ahead));
+            for i in 0..M {
+                let x = V::splat(x(i));
+                for j in 0..N {
+                    sums[i][j] = sums[i][j].add_product(x, w[j]);
+                }
+            }
         }
-        V::prefetch(panel.wrapping_add(self.ahead));
-        w
     }
 }
 
 impl Panels {
-    /// `finish(x Wᵀ)`.
-    ///
-    /// - `x`: `[rows, inputs]`; returns `[rows, outputs]`
-    pub(crate) fn product(&self, x: &[f32], rows: usize, finish: &Finish<'_>) -> Vec<f32> {
-        assert_eq!(x.len(), rows * self.inputs, "x has other rows than it says");
-        finish.check(rows, self.outputs);
-        let block = interleave(x, self.inputs);
-        let source = Interleaved {
-            block: &block,
-            inputs: self.inputs,
-            rows,
-        };
-        self.product_of(&source, rows, finish)
-    }
-
     /// `finish(x Wᵀ)` for rows that are found in some way.
     pub(super) fn product_of<S: Source>(
         &self,
@@ -130,156 +130,6 @@ impl Panels {
             }
         }
         (depth, tasks)
-    }
-}
-
-/// Rows as [`interleave`] puts them.
-struct Interleaved<'a> {
-    block: &'a [f32],
-    inputs: usize,
-    rows: usize,
-}
-
-impl Source for Interleaved<'_> {
-    fn floats(&self) -> usize {
-        self.inputs
-    }
-
-    fn whole(&self) -> bool {
-        false
-    }
-
-    #[inline(always)]
-    unsafe fn sums<V: Vector, const M: usize, const N: usize>(
-        &self,
-        row: usize,
-        strip: &Strip,
-    ) -> [[V; N]; M] {
-        debug_assert!(row + M <= self.rows);
-        let mut sums = [[unsafe { V::zero() }; N]; M];
-        let x = &self.block[row * self.inputs + strip.inputs.start * M..];
-        let x = &x[..strip.inputs.len() * M];
-        let mut panel = strip.panel;
-        for x in x.as_chunks::<M>().0 {
-            let w = unsafe { strip.load::<V, N>(panel) };
-            for i in 0..M {
-                let x = unsafe { V::splat(x[i]) };
-                for j in 0..N {
-                    sums[i][j] = unsafe { sums[i][j].add_product(x, w[j]) };
-                }
-            }
-            panel = panel.wrapping_add(strip.step);
-        }
-        sums
-    }
-}
-
-/// Rows of `x` `[rows, inputs]`, the rows of each tile side by side: `[inputs, tile rows]` one tile after the other.
-fn interleave(x: &[f32], inputs: usize) -> Vec<f32> {
-    let (_, most) = tile();
-    let mut block = vec![0.0; x.len()];
-    let size = most * inputs.max(1);
-    let copy = |(block, rows): (&mut [f32], &[f32])| interleave_tile(rows, inputs, block);
-    match x.len() < SMALL {
-        true => block.chunks_mut(size).zip(x.chunks(size)).for_each(copy),
-        false => block
-            .par_chunks_mut(size)
-            .zip(x.par_chunks(size))
-            .for_each(copy),
-    }
-    block
-}
-
-/// The transpose of a tile's rows `[rows, inputs]`.
-fn interleave_tile(rows: &[f32], inputs: usize, block: &mut [f32]) {
-    match rows.len() / inputs.max(1) {
-        8 => {
-            fours::<8>(&rows[..4 * inputs], inputs, block);
-            fours::<8>(&rows[4 * inputs..], inputs, &mut block[4..]);
-        }
-        4 => fours::<4>(rows, inputs, block),
-        count => {
-            for (i, row) in rows.chunks_exact(inputs.max(1)).enumerate() {
-                for (value, &x) in block.iter_mut().skip(i).step_by(count).zip(row) {
-                    *value = x;
-                }
-            }
-        }
-    }
-}
-
-/// Puts four rows side by side into columns that are `WIDTH` apart.
-fn fours<const WIDTH: usize>(rows: &[f32], inputs: usize, block: &mut [f32]) {
-    let (first, rest) = rows.split_at(inputs);
-    let (second, rest) = rest.split_at(inputs);
-    let (third, fourth) = rest.split_at(inputs);
-    let squares = first
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .zip(second.as_chunks::<4>().0);
-    let squares = squares.zip(
-        third
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .zip(fourth.as_chunks::<4>().0),
-    );
-    let done = inputs / 4 * 4;
-    for (((a, b), (c, d)), block) in squares.zip(block.chunks_mut(4 * WIDTH)) {
-        for k in 0..4 {
-            block[k * WIDTH..][..4].copy_from_slice(&[a[k], b[k], c[k], d[k]]);
-        }
-    }
-    for k in done..inputs {
-        block[k * WIDTH..][..4].copy_from_slice(&[first[k], second[k], third[k], fourth[k]]);
-    }
-}
-
-/// Writes a function of the first slice into the second.
-pub(crate) type Value = fn(&[f32], &mut [f32]);
-
-/// What is done to a product before it is written: bias, then the activation, then another tensor added, then `max(·, 0)`.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Finish<'a> {
-    /// `[outputs]`
-    pub bias: Option<&'a [f32]>,
-    pub activation: Option<Value>,
-    /// `[rows, outputs]`
-    pub add: Option<&'a [f32]>,
-    pub relu: bool,
-}
-
-impl Finish<'_> {
-    fn check(&self, rows: usize, outputs: usize) {
-        assert!(self.bias.is_none_or(|bias| bias.len() == outputs));
-        assert!(self.add.is_none_or(|add| add.len() == rows * outputs));
-    }
-
-    /// Finishes part of a row that begins at `row` and `column`.
-    #[inline(always)]
-    fn apply(&self, y: &mut [f32], start: usize, column: usize) {
-        if let Some(bias) = self.bias {
-            for (y, bias) in y.iter_mut().zip(&bias[column..]) {
-                *y += bias;
-            }
-        }
-        if let Some(activation) = self.activation {
-            let mut before = [0.0; 48];
-            let before = &mut before[..y.len()];
-            before.copy_from_slice(y);
-            activation(before, y);
-        }
-        if let Some(add) = self.add {
-            for (y, add) in y.iter_mut().zip(&add[start..]) {
-                *y += add;
-            }
-        }
-        if self.relu {
-            for y in y {
-                *y = y.max(0.0);
-            }
-        }
     }
 }
 
