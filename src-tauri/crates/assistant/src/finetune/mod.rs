@@ -37,7 +37,7 @@ pub use estimate::estimate;
 pub use eval::{EvalReport, evaluate_adapter};
 pub use fit::{TrainReport, fit};
 pub use forgotten::ForgottenTask;
-pub use learning::{LearningCurve, LearningPlan, LearningPoint, learning_curve};
+pub use learning::{Amount, LearningCurve, LearningPlan, LearningPoint, learning_curve};
 pub use library::library_data;
 pub use page::adapter_report;
 pub use paper::report_pdf;
