@@ -209,13 +209,17 @@ fn text(r: &ImportReport) -> String {
     }
     let counts = [
         (
-            "cases with questions in two splits",
+            "case with questions in two splits",
             leaks.images_with_questions_in_two_splits,
         ),
-        ("patients in two splits", leaks.patients_in_two_splits),
+        ("patient in two splits", leaks.patients_in_two_splits),
     ];
     for (name, count) in counts {
         if count > 0 {
+            let name = match count {
+                1 => name.to_owned(),
+                _ => name.replacen(' ', "s ", 1),
+            };
             let _ = writeln!(text, "LEAK          {count:6} {name}");
         }
     }
