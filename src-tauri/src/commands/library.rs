@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lucency_assistant::cases::{CaseQuery, Seen, formats};
 use lucency_assistant::dto::{
     EmbedOutcome, ImportFormat, ImportOutcome, ImportPreview, ImportRequest, LibraryCase,
-    LibraryHits, LibraryQuery, LibraryStatus, OpenReportDto, ProgressDto, SearchBy,
+    LibraryDeleted, LibraryHits, LibraryQuery, LibraryStatus, OpenReportDto, ProgressDto, SearchBy,
 };
 use lucency_assistant::{Interrupt, quietly};
 use lucency_study::geometry::pixel_aspect;
@@ -200,11 +200,11 @@ pub async fn library_open(
     work.await
 }
 
-/// Deletes cases with every trace of them, and returns how many there were.
+/// Deletes cases with every trace of them, and says which adapters learned from them.
 ///
 /// Errors with `no_such_case`, deleting none.
 #[tauri::command]
-pub async fn library_delete(state: Shared<'_>, case_ids: Vec<String>) -> Reply<u64> {
+pub async fn library_delete(state: Shared<'_>, case_ids: Vec<String>) -> Reply<LibraryDeleted> {
     let app = state.inner().clone();
     blocking(move || app.library.delete(&case_ids).map_err(|e| of_assistant(&e))).await
 }
