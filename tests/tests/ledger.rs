@@ -56,6 +56,9 @@ fn the_library_knows_what_learned_from_a_case_and_takes_a_deleted_one_out_of_rep
     let (home, data) = (home.path(), home.path().join("data"));
     let rows = library(home, &data);
     let data_word = data.to_str().expect("UTF-8");
+    let backup = home.join("backup.db");
+    let backup = backup.to_str().expect("UTF-8");
+    json(home, &["library", "backup", backup]);
     json(home, &["library", "embed"]);
     json(
         home,
@@ -190,6 +193,17 @@ fn the_library_knows_what_learned_from_a_case_and_takes_a_deleted_one_out_of_rep
         "adapters list",
     );
     refused(home, &["runs", "remove", "ward"], "no_run", "runs list");
+
+    // Adapters that come from elsewhere are in the record, and again after a backup of a time without them.
+    let out = out.to_str().expect("UTF-8");
+    json(home, &["adapters", "import", out]);
+    for restored in [false, true] {
+        if restored {
+            json(home, &["library", "restore", backup]);
+        }
+        let stats = json(home, &["library", "stats"]);
+        assert_eq!(stats["adapters"][0]["name"], "ward", "{stats}");
+    }
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use lucency_library::{SqliteStore, Verified};
+use lucency_library::Verified;
 use serde::Serialize;
 
-use super::{error, folder, open_existing};
+use super::{error, library, open_existing};
 use crate::output::{CommandError, Output, counted};
 
 /// `lucency library verify`
@@ -94,7 +94,7 @@ pub struct Restore {
 impl Restore {
     /// Restores.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        let restored = SqliteStore::restore(&folder()?, &self.file).map_err(error)?;
+        let restored = library()?.restore(&self.file)?;
         output.print(&restored, |r| match &r.previous {
             Some(previous) => format!(
                 "{} restored; the library before is kept as {}",

@@ -70,11 +70,6 @@ pub fn library() -> Result<CaseLibrary, CommandError> {
     Ok(CaseLibrary::at(&home()?))
 }
 
-/// Opens the library; an empty one is made if there is none.
-pub fn open() -> Result<SqliteStore, CommandError> {
-    SqliteStore::open(&folder()?).map_err(error)
-}
-
 /// Opens the library. Errors if there is none.
 pub fn open_existing() -> Result<SqliteStore, CommandError> {
     let folder = folder()?;
