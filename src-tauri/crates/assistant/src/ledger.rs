@@ -60,15 +60,12 @@ fn library(home: &Path) -> Result<Option<SqliteStore>> {
 
 impl Entry {
     /// A run on the cases of a table; none if they are not the library's.
-    ///
-    /// Errors if the library cannot be opened.
-    pub fn of(home: &Path, data: &TrainingData, task: Task<'_>) -> Result<Option<Self>> {
+    pub fn of(home: &Path, data: &TrainingData, task: Task<'_>) -> Option<Self> {
         let table = PathBuf::from(&data.table);
-        let tables = library(home)?.map(|store| store.tables());
-        if tables.is_none_or(|tables| !table.starts_with(tables)) {
-            return Ok(None);
+        if !table.starts_with(SqliteStore::tables_in(&folder(home))) {
+            return None;
         }
-        Ok(Some(Self {
+        Some(Self {
             home: home.to_path_buf(),
             run: Run {
                 kind: task.kind,
@@ -82,7 +79,7 @@ impl Entry {
             },
             rows: rows(data).unwrap_or_default(), // whoever trains on the table says what is wrong with it
             table,
-        }))
+        })
     }
 
     /// Notes that the run has begun, or goes on.
@@ -210,7 +207,7 @@ pub(crate) fn judged(
         settings,
         path: None,
     };
-    match Entry::of(home, data, task)? {
+    match Entry::of(home, data, task) {
         Some(entry) => entry.end(outcome, |_| CasePart::Judged),
         None => Ok(()),
     }
@@ -239,7 +236,8 @@ pub(crate) fn embedded(
     Ok(())
 }
 
-/// Writes every adapter that is there into the library's record; nothing without a library.
+/// Writes every adapter that is there into the library's record; nothing without a library. Those that were missed because it could
+/// not be written are written with the next one.
 ///
 /// Errors if the library cannot be written.
 pub(crate) fn note_adapters(home: &Path) -> Result<()> {

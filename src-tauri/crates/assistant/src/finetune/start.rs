@@ -123,7 +123,7 @@ pub(super) fn entry(options: &Options, run: &RunFolder, state: &State) -> Result
         settings,
         path: Some(ledger::run_path(run.name())),
     };
-    Entry::of(&options.home, &request.data, task)
+    Ok(Entry::of(&options.home, &request.data, task))
 }
 
 /// Notes in the library how a run ended without an adapter; one that is paused has not ended.
@@ -172,7 +172,8 @@ fn finished(
             false => CasePart::Judged,
         })?;
     }
-    ledger::note_adapters(&options.home)?;
+    // The adapter is there, whatever state the library is in.
+    let _ = ledger::note_adapters(&options.home);
     state.state = TrainingState::Finished;
     state.adapter = Some(report.adapter.clone());
     state.cases = report.trained_cases;

@@ -112,6 +112,11 @@ impl SqliteStore {
         self.path.with_file_name(TABLES)
     }
 
+    /// As [`tables`](Self::tables), of the library in a folder, which need not be open.
+    pub fn tables_in(dir: &Path) -> PathBuf {
+        dir.join(TABLES)
+    }
+
     /// The folder that the library's folder is in: paths of runs and adapters begin there.
     fn home(&self) -> PathBuf {
         let library = self.path.parent().unwrap_or(Path::new("."));

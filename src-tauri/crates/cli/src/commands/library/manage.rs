@@ -287,9 +287,12 @@ fn run_line(record: &RunRecord) -> String {
         },
         _ => String::new(),
     };
+    let how = ["what", "preset"].map(|key| run.settings[key].as_str());
+    let how = how.into_iter().flatten().next();
     let mut line = format!(
-        "run           {}{}{ended}, {}",
+        "run           {}{}{}{ended}, {}",
         run.kind.word(),
+        how.map(|how| format!(" ({how})")).unwrap_or_default(),
         adapter.unwrap_or_default(),
         run.started
     );
