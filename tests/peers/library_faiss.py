@@ -130,7 +130,7 @@ def main():
         del flat
         hnsw, build = graph(vectors, args.hnsw)
         effort = lambda index, ef: setattr(index.hnsw, "efSearch", ef)
-        efforts = (16, 32, 64, 128, 256, 512, 1024)
+        efforts = (16, 32, 64, 128, 256, 512, 1024, 2048)
         result["hnsw"] = least_effort(hnsw, effort, efforts, queries, k, exact, args.recall)
         result["hnsw"]["build_s_cpu_s"] = build
         result["hnsw"]["mb"] = round(n * (dim * 4 + 2 * 32 * 4) / 1e6)

@@ -1,11 +1,14 @@
 //! The library's record through the whole program: what learned from a case, and what is left when the case goes.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use lucency_tests::units::{cases, table};
 use lucency_tests::{error_of, json, lucency, run};
+
+/// Cases with the wrong label.
+const WRONG: [usize; 4] = [2, 5, 14, 20];
 
 /// Refuses `words` with a code and a message that has `part`.
 fn refused(home: &Path, words: &[&str], code: &str, part: &str) {
@@ -35,7 +38,7 @@ fn library(home: &Path, data: &Path) -> Vec<[String; 4]> {
     std::fs::create_dir(data).expect("a folder");
     let mut rows = cases(data, 1, 12);
     // Wrong labels make errors that the report shows.
-    for row in [2, 5, 14, 20] {
+    for row in WRONG {
         rows[row][3] = if row < 12 { "unit two" } else { "unit one" }.to_owned();
     }
     table(data, "cases.csv", &rows);
@@ -206,19 +209,25 @@ fn the_library_knows_what_learned_from_a_case_and_takes_a_deleted_one_out_of_rep
     }
 }
 
-#[test]
-fn a_run_that_was_killed_cannot_go_on_when_a_case_of_it_was_deleted() {
-    let home = tempfile::tempdir().expect("a folder");
-    let (home, data) = (home.path(), home.path().join("data"));
-    library(home, &data);
-    let words = "train prompt --name slow --library all --epochs 500".split(' ');
+/// A training on all cases of the library that has left its first checkpoint.
+fn begun(home: &Path, name: &str, epochs: &str) -> Child {
+    let words = [
+        "train",
+        "prompt",
+        "--library",
+        "all",
+        "--name",
+        name,
+        "--epochs",
+        epochs,
+    ];
     let mut training = lucency(home)
         .args(words)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("lucency runs");
-    let checkpoint = home.join("runs/slow/checkpoint");
+    let checkpoint = home.join("runs").join(name).join("checkpoint");
     let patience = Instant::now() + Duration::from_secs(300);
     while !checkpoint.exists() {
         let ended = training.try_wait().expect("a process");
@@ -226,6 +235,58 @@ fn a_run_that_was_killed_cannot_go_on_when_a_case_of_it_was_deleted() {
         assert!(Instant::now() < patience, "no checkpoint in five minutes");
         std::thread::sleep(Duration::from_millis(50));
     }
+    training
+}
+
+#[test]
+fn a_case_that_is_deleted_while_a_run_learns_from_it_is_not_in_the_runs_report() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (home, data) = (home.path(), home.path().join("data"));
+    let rows = library(home, &data);
+    let mut training = begun(home, "live", "12");
+    // Those with a wrong label, which the report would show.
+    let wrong: Vec<&str> = WRONG.iter().map(|row| &*rows[*row][0]).collect();
+    let listed = json(home, &["library", "list"]);
+    let listed = listed["cases"].as_array().expect("cases").iter();
+    let gone: Vec<&str> = listed
+        .map(|case| case["id"].as_str().expect("an identifier"))
+        .filter(|id| {
+            let image = &json(home, &["library", "show", id])["images"][0]["path"];
+            wrong.contains(&image.as_str().expect("a path"))
+        })
+        .collect();
+    assert!(
+        training.try_wait().expect("a process").is_none(),
+        "it still learns"
+    );
+    let deleted = json(home, &[&["library", "delete"], &gone[..]].concat());
+    assert_eq!(deleted["deleted"], WRONG.len(), "{deleted}");
+    assert_eq!(deleted["runs"], serde_json::json!(["live"]), "{deleted}");
+    assert!(training.wait().expect("it ends").success());
+    for image in wrong {
+        let named = files_with(&home.join("adapters"), image);
+        assert!(named.is_empty(), "{named:?} name a deleted case's image");
+    }
+    let stats = json(home, &["library", "stats"]);
+    let run = &stats["runs"][0];
+    assert_eq!(
+        (&run["deleted"], &run["outcome"]["state"]),
+        (&WRONG.len().into(), &"finished".into())
+    );
+    let judged = run["judged"].as_u64().expect("a number");
+    let learned = run["trained"].as_u64().expect("a number");
+    assert!(judged > 0 && judged + learned == 20, "{run}");
+    let out = home.join("out");
+    let out = out.to_str().expect("UTF-8");
+    json(home, &["adapters", "export", "live", "--out", out]); // which verifies every file of it
+}
+
+#[test]
+fn a_run_that_was_killed_cannot_go_on_when_a_case_of_it_was_deleted() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (home, data) = (home.path(), home.path().join("data"));
+    library(home, &data);
+    let mut training = begun(home, "slow", "500");
     training.kill().expect("it works");
     training.wait().expect("it ends");
 
