@@ -12,6 +12,7 @@ use lucency_train::finetune::{
 };
 use lucency_train::statistics::Bootstrap;
 use serde::Serialize;
+use serde_json::json;
 
 use super::cases::Cases;
 use super::judge::scores_table;
@@ -20,6 +21,7 @@ use super::{Base, refuse};
 use crate::Options;
 use crate::dto::TrainingData;
 use crate::error::{AssistantError, Result};
+use crate::ledger;
 
 /// An adapter beside its base.
 #[derive(Debug, Serialize)]
@@ -56,6 +58,36 @@ pub struct EvalReport {
 /// Errors if a case is of a patient, or an image, that was trained on.
 #[allow(clippy::too_many_arguments)] // where, which adapter, which cases, and how to stop and report
 pub fn evaluate_adapter(
+    options: &Options,
+    name: &str,
+    pack: Option<&str>,
+    data: &TrainingData,
+    scores: Option<&Path>,
+    seed: u64,
+    stop: &Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<EvalReport> {
+    let started = ledger::now();
+    let report = judge(options, name, pack, data, scores, seed, stop, progress)?;
+    let hash = Adapter::read(&adapter_folder(&options.home, name)?)?
+        .manifest
+        .base
+        .hash;
+    let evaluation = report.evaluation.as_ref();
+    let outcome = json!({
+        "cases": evaluation.map(|e| e.n),
+        "auroc": evaluation.and_then(|e| e.adapted.overall.auroc),
+        "base_auroc": evaluation.and_then(|e| e.base.overall.auroc),
+        "recall_at_5": report.retrieval.as_ref().map(|r| r.recall_at_5),
+        "passes": report.gate.passes,
+    });
+    let what = ("adapter", started);
+    ledger::judged(&options.home, data, (&hash, Some(name)), what, outcome)?;
+    Ok(report)
+}
+
+#[allow(clippy::too_many_arguments)] // as above
+fn judge(
     options: &Options,
     name: &str,
     pack: Option<&str>,

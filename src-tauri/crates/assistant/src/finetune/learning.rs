@@ -14,6 +14,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use serde_json::json;
 
 use super::cases::Cases;
 use super::divide::Sides;
@@ -22,6 +23,7 @@ use super::{Base, Numbers, numbers, preset_of_method, refuse};
 use crate::Options;
 use crate::dto::{TrainingData, TrainingMethod, TrainingOptions};
 use crate::error::{AssistantError, Result};
+use crate::ledger;
 
 /// Shares of patients to learn from and to judge on.
 const SHARES: [f64; 2] = [0.6, 0.4];
@@ -120,6 +122,7 @@ pub fn learning_curve(
     stop: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<LearningCurve> {
+    let started = ledger::now();
     let (_, numbers) = numbers(&preset_of_method(plan.method), &plan.options)?;
     let base = Base::open(options, pack)?;
     let cases = Cases::read(
@@ -200,6 +203,19 @@ pub fn learning_curve(
             note: None,
         });
     }
+    let outcome = json!({
+        "cases": curve.judged_cases,
+        "base_auroc": curve.base_auroc,
+        "auroc_by_shots": curve.points.iter().map(|p| (p.shots, p.auroc)).collect::<Vec<_>>(),
+    });
+    let what = ("learning curve", started);
+    ledger::judged(
+        &options.home,
+        data,
+        (&base.identity().hash, None),
+        what,
+        outcome,
+    )?;
     Ok(curve)
 }
 

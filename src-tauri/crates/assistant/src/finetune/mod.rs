@@ -10,6 +10,7 @@ mod divide;
 mod estimate;
 mod eval;
 mod fit;
+mod foreign;
 mod forgotten;
 mod judge;
 mod learn;
@@ -22,13 +23,13 @@ mod pool;
 mod preset;
 mod preview;
 mod run;
+mod scrub;
 mod start;
 mod table;
 
 pub(crate) use active::{ActiveAdapter, active_adapter};
 pub use adapters::{
-    Stated, activate, adapter_image, adapters, export_adapter, import_adapter, import_foreign,
-    is_foreign, remove_adapter, rollback,
+    activate, adapter_image, adapters, export_adapter, import_adapter, remove_adapter, rollback,
 };
 pub use base::Base;
 pub use cases::image_below;
@@ -36,9 +37,10 @@ pub use courtesy::Courtesy;
 pub use estimate::estimate;
 pub use eval::{EvalReport, evaluate_adapter};
 pub use fit::{TrainReport, fit};
+pub use foreign::{Stated, import_foreign, is_foreign};
 pub use forgotten::ForgottenTask;
 pub use learning::{Amount, LearningCurve, LearningPlan, LearningPoint, learning_curve};
-pub use library::library_data;
+pub use library::{library_data, library_pairs};
 pub use page::adapter_report;
 pub use paper::report_pdf;
 pub use preset::{Numbers, numbers, preset_of_method, presets};
@@ -46,6 +48,7 @@ pub use preview::preview;
 pub use run::{
     RunFolder, cancel_run, pause_run, remove_run, run_detail, runs, start_run, take_up_run,
 };
+pub(crate) use scrub::{forget_images, shows_images};
 pub use start::{Background, carry_out};
 pub use table::{Table, parse_columns, parse_renamings, read_table};
 
