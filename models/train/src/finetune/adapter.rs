@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Calibrator, FeatureSet, Towers, TunePlan, peft};
+use crate::best::write_whole;
 use crate::probe::Probe;
 use crate::{Result, TrainError};
 
@@ -285,6 +286,33 @@ impl Adapter {
             }
         }
         finish(&fresh, dir, manifest, beside)
+    }
+}
+
+impl Adapter {
+    /// Adds files to an adapter and changes what it says of itself; the change holds when the manifest is in its place, and not before.
+    ///
+    /// - `manifest`: with the digests of the files that are there; `beside`: the new files by name, none of which may be there
+    ///
+    /// Errors if a file cannot be written; the adapter is then as it was.
+    pub fn amend(self, manifest: AdapterManifest, beside: &[(&str, String)]) -> Result<Self> {
+        let mut manifest = manifest;
+        for (name, text) in beside {
+            let path = self.dir.join(name);
+            if manifest.files.contains_key(*name) {
+                return Err(TrainError::Adapter {
+                    path,
+                    reason: "it is part of the adapter already".into(),
+                });
+            }
+            write_whole(&path, text.as_bytes())?;
+            manifest.files.insert((*name).to_owned(), digest_of(&path)?);
+        }
+        let path = self.dir.join(MANIFEST);
+        let text =
+            serde_json::to_string_pretty(&manifest).map_err(|e| TrainError::json(&path, e))?;
+        write_whole(&path, text.as_bytes())?;
+        Ok(Self { manifest, ..self })
     }
 }
 
