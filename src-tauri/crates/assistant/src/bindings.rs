@@ -93,6 +93,7 @@ pub fn typescript() -> String {
         LabelAgreement,
         TrainingMethod,
         TrainingNeed,
+        CalibrationMethod,
         TrainingOptions,
         TrainingPreset,
         TrainingColumns,
@@ -117,6 +118,7 @@ pub fn typescript() -> String {
         WorstCase,
         RecallRow,
         ForgottenRow,
+        RecalibrationRow,
         AdapterReport,
     );
     out

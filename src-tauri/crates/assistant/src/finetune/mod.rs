@@ -2,6 +2,7 @@
 
 mod active;
 mod adapters;
+mod attach;
 mod base;
 mod cases;
 mod courtesy;
@@ -22,19 +23,18 @@ mod pool;
 mod preset;
 mod preview;
 mod run;
+mod scored;
 mod start;
 mod table;
+mod travel;
 
 pub(crate) use active::{ActiveAdapter, active_adapter};
-pub use adapters::{
-    Stated, activate, adapter_image, adapters, export_adapter, import_adapter, import_foreign,
-    is_foreign, remove_adapter, rollback,
-};
+pub use adapters::{activate, adapter_image, adapters, remove_adapter, rollback};
 pub use base::Base;
 pub use cases::image_below;
 pub use courtesy::Courtesy;
 pub use estimate::estimate;
-pub use eval::{EvalReport, evaluate_adapter};
+pub use eval::{EvalReport, EvalRequest, Verdict, evaluate_adapter};
 pub use fit::{TrainReport, fit};
 pub use forgotten::ForgottenTask;
 pub use learning::{LearningCurve, LearningPlan, LearningPoint, learning_curve};
@@ -48,6 +48,7 @@ pub use run::{
 };
 pub use start::{Background, carry_out};
 pub use table::{Table, parse_columns, parse_renamings, read_table};
+pub use travel::{Stated, export_adapter, import_adapter, import_foreign, is_foreign};
 
 use crate::error::AssistantError;
 
