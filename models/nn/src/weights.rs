@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 
 use crate::kernels::{Packed, packable};
-use crate::{Adaptation, Init, NnError, Quantisation, Result};
+use crate::{Adaptation, Checkpointing, Init, NnError, Quantisation, Result};
 use file::Stored;
 
 /// A store of named tensors, seen through a prefix; clones and prefixed views share the same tensors.
@@ -50,6 +50,7 @@ struct State {
     entries: BTreeMap<String, Entry>,
     trainable: Option<Filter>,
     adaptation: Option<Arc<Adaptation>>,
+    checkpointing: Option<Arc<Checkpointing>>,
 }
 
 /// A tensor that a layer has asked for.
@@ -450,6 +451,20 @@ impl Weights {
     /// What layers are adapted with.
     pub(crate) fn adaptation(&self) -> Option<Arc<Adaptation>> {
         self.state().adaptation.clone()
+    }
+
+    /// Lets towers that are built from now on compute their blocks again in the backward pass; call it before a model is built, and
+    /// after [`Weights::adapt`].
+    ///
+    /// Gradients of variables inside blocks are then had from what is returned: see [`Checkpointing::collect`].
+    pub fn checkpoint(&self) -> Arc<Checkpointing> {
+        let mut state = self.state();
+        state.checkpointing.get_or_insert_default().clone()
+    }
+
+    /// Where gradients of recomputed blocks are gathered, if blocks are recomputed.
+    pub(crate) fn checkpointing(&self) -> Option<Arc<Checkpointing>> {
+        self.state().checkpointing.clone()
     }
 
     /// The trainable variables below this view that layers have asked for, by full key, sorted.

@@ -206,7 +206,7 @@ pub fn learning_curve(
     let outcome = json!({
         "cases": curve.judged_cases,
         "base_auroc": curve.base_auroc,
-        "auroc_by_shots": curve.points.iter().map(|p| (p.shots, p.auroc)).collect::<Vec<_>>(),
+        "auroc_by_amount": curve.points.iter().map(|p| (p.amount, p.auroc)).collect::<Vec<_>>(),
     });
     let what = ("learning curve", started);
     ledger::judged(
