@@ -143,6 +143,22 @@ fn a_probe_goes_live_gives_the_findings_and_is_taken_back() {
     assert_eq!(after["findings"], before["findings"]);
     refused(home, &["adapters", "rollback"], "no_active_adapter", "demo");
 
+    let words = ["eval", "learning", "--shares", "50", "--folds", "3"];
+    let curve = json(home, &on(&words, &data, &trained, LABELS));
+    let point = &curve["points"][0];
+    let count = curve["judged_cases"].as_u64().unwrap_or_default();
+    assert_eq!(point["percent"].as_f64(), Some(50.0), "{curve}");
+    assert!(
+        point["cases"]
+            .as_u64()
+            .is_some_and(|n| (count / 4..count / 2).contains(&n)),
+        "a third is left out: {curve}"
+    );
+    assert!(
+        point["auroc"].as_f64() > curve["base_auroc"].as_f64(),
+        "{curve}"
+    );
+
     let words = ["eval", "learning", "--method", "probe", "--shots", "3,9"];
     let curve = json(home, &on(&words, &data, &trained, LABELS));
     let points = curve["points"].as_array().expect("points");

@@ -65,6 +65,9 @@ pub struct LearningPlan {
     pub method: TrainingMethod,
     /// How many labels of each class, ascending.
     pub amounts: Vec<Amount>,
+    /// Judge every case, in so many folds of whole patients each of which is learned from the others; none to judge two fifths of the
+    /// patients, or the table's test cases.
+    pub folds: Option<usize>,
     /// Numbers other than the preset's.
     pub options: TrainingOptions,
 }
@@ -75,7 +78,7 @@ pub struct LearningPoint {
     /// What was asked for.
     #[serde(flatten)]
     pub amount: Amount,
-    /// Cases that were learned from.
+    /// Cases that were learned from; of folds the mean.
     pub cases: usize,
     /// Macro AUROC on the judged cases.
     pub auroc: Option<f64>,
@@ -110,7 +113,7 @@ pub struct LearningCurve {
 }
 
 /// Draws a learning curve: for each number of labels a class the method learns from so many cases, and all are judged on the same
-/// patients, who are the table's test cases or two fifths of the patients.
+/// patients, who are the table's test cases or two fifths of the patients; or, in folds, all patients by what was learned from others.
 ///
 /// Nothing is validated: few labels leave none to validate on. Points that cannot be had carry a note.
 /// Errors if the table's labels are findings, or as training does.
@@ -143,7 +146,11 @@ pub fn learning_curve(
         ));
     };
     let seed = plan.options.seed.unwrap_or(1);
-    let (pool, judged) = sides(&cases, &groups, &table, seed)?;
+    let divisions = match plan.folds {
+        None => vec![sides(&cases, &groups, &table, seed)?],
+        Some(count) => folds(&groups, &table, count, seed)?,
+    };
+    let judged: Vec<usize> = divisions.iter().flat_map(|d| d.judged.clone()).collect();
     let patients: Vec<u64> = judged.iter().map(|i| groups[*i]).collect();
     let zero_shot = base.zero_shot(&table.names, true)?;
     let chosen = cases.chosen(&judged);
@@ -168,39 +175,39 @@ pub fn learning_curve(
         base_auroc_high: own.auroc_high,
         points: Vec::new(),
     };
+    let learner = Learner {
+        base: &base,
+        cases: &cases,
+        groups: &groups,
+        table: &table,
+        numbers: &numbers,
+    };
     for amount in &plan.amounts {
-        let rows = few(of, &groups, &pool, *amount, seed);
-        let learner = Learner {
-            base: &base,
-            cases: &cases,
-            groups: &groups,
-            table: &table,
-            numbers: &numbers,
-        };
-        let scorer = match learner.learn(&rows, stop, progress) {
-            Err(AssistantError::Stopped) => return Err(AssistantError::Stopped),
-            Err(error) => {
-                curve.points.push(LearningPoint {
-                    amount: *amount,
-                    cases: rows.len(),
-                    auroc: None,
-                    auroc_low: None,
-                    auroc_high: None,
-                    note: Some(error.to_string()),
-                });
-                continue;
+        let (mut learned_from, mut after) = (0, Vec::with_capacity(judged.len()));
+        let mut note = None;
+        for division in &divisions {
+            let rows = few(of, &groups, &division.pool, *amount, seed);
+            learned_from += rows.len();
+            match learner.judge(&rows, &division.judged, stop, progress) {
+                Err(AssistantError::Stopped) => return Err(AssistantError::Stopped),
+                Err(error) => note = Some(error.to_string()),
+                Ok(probabilities) => after.extend(probabilities),
             }
-            Ok(scorer) => scorer,
+            if note.is_some() {
+                break;
+            }
+        }
+        let found = match note {
+            None => Some(judge(&after)?.adapted.overall),
+            Some(_) => None,
         };
-        let after = scorer.probabilities(clip, preprocess, &chosen, stop, progress)?;
-        let found = judge(&after)?.adapted.overall;
         curve.points.push(LearningPoint {
             amount: *amount,
-            cases: rows.len(),
-            auroc: found.auroc,
-            auroc_low: found.auroc_low,
-            auroc_high: found.auroc_high,
-            note: None,
+            cases: learned_from / divisions.len(),
+            auroc: found.as_ref().and_then(|f| f.auroc),
+            auroc_low: found.as_ref().and_then(|f| f.auroc_low),
+            auroc_high: found.as_ref().and_then(|f| f.auroc_high),
+            note,
         });
     }
     let outcome = json!({
@@ -220,24 +227,53 @@ pub fn learning_curve(
 }
 
 /// Rows to learn from and rows to judge.
-fn sides(
-    cases: &Cases,
-    groups: &[u64],
-    table: &LabelTable,
-    seed: u64,
-) -> Result<(Vec<usize>, Vec<usize>)> {
-    let strata: Vec<Vec<usize>> = (0..groups.len()).map(|i| table.labels.strata(i)).collect();
+struct Division {
+    pool: Vec<usize>,
+    judged: Vec<usize>,
+}
+
+/// Every case is judged once, by what was learned from the other folds' patients.
+fn folds(groups: &[u64], table: &LabelTable, count: usize, seed: u64) -> Result<Vec<Division>> {
+    let (known, own, labels) = with_label(groups, table);
+    let parts = stratified_parts(&own, &labels, &vec![1.0 / count as f64; count], seed)?;
+    let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
+        let pairs = known.iter().zip(&parts);
+        pairs
+            .filter(|(_, part)| wanted(**part))
+            .map(|(i, _)| *i)
+            .collect()
+    };
+    Ok((0..count)
+        .map(|fold| Division {
+            pool: of(&|part| part != fold),
+            judged: of(&|part| part == fold),
+        })
+        .collect())
+}
+
+/// Rows with a label, their groups, and their labels for stratification.
+fn with_label(groups: &[u64], table: &LabelTable) -> (Vec<usize>, Vec<u64>, Vec<Vec<usize>>) {
     let known: Vec<usize> = (0..groups.len())
-        .filter(|i| !strata[*i].is_empty())
+        .filter(|i| !table.labels.strata(*i).is_empty())
         .collect();
+    let own = known.iter().map(|i| groups[*i]).collect();
+    let labels = known.iter().map(|i| table.labels.strata(*i)).collect();
+    (known, own, labels)
+}
+
+/// The table's own division, or three fifths of the patients to learn from and two to judge.
+fn sides(cases: &Cases, groups: &[u64], table: &LabelTable, seed: u64) -> Result<Division> {
+    let (known, own, labels) = with_label(groups, table);
     if cases.parts.is_some() {
+        let strata: Vec<Vec<usize>> = (0..groups.len()).map(|i| table.labels.strata(i)).collect();
         let sides = Sides::of(cases, groups, &known, &strata, 0, seed)?;
         if !sides.test.is_empty() {
-            return Ok(([sides.train, sides.validation].concat(), sides.test));
+            return Ok(Division {
+                pool: [sides.train, sides.validation].concat(),
+                judged: sides.test,
+            });
         }
     }
-    let own: Vec<u64> = known.iter().map(|i| groups[*i]).collect();
-    let labels: Vec<Vec<usize>> = known.iter().map(|i| strata[*i].clone()).collect();
     let parts = stratified_parts(&own, &labels, &SHARES, seed)?;
     let of = |part: usize| {
         let pairs = known.iter().zip(&parts);
@@ -246,7 +282,10 @@ fn sides(
             .map(|(i, _)| *i)
             .collect()
     };
-    Ok((of(0), of(1)))
+    Ok(Division {
+        pool: of(0),
+        judged: of(1),
+    })
 }
 
 /// So many cases of each class, of different patients first.
@@ -283,6 +322,20 @@ struct Learner<'a> {
 }
 
 impl Learner<'_> {
+    /// Probabilities of cases by what was learned from others, `[judged][classes]`.
+    fn judge(
+        &self,
+        rows: &[usize],
+        judged: &[usize],
+        stop: &Interrupt,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Vec<f64>>> {
+        let scorer = self.learn(rows, stop, progress)?;
+        let (clip, preprocess) = (&self.base.clip, self.base.preprocess());
+        let chosen = self.cases.chosen(judged);
+        Ok(scorer.probabilities(clip, preprocess, &chosen, stop, progress)?)
+    }
+
     fn learn(
         &self,
         rows: &[usize],

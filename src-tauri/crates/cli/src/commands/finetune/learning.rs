@@ -23,6 +23,9 @@ pub struct Learning {
     /// Percent of each class's cases, such as 1,10,100, in place of numbers of cases
     #[arg(long, value_delimiter = ',', value_parser = percent)]
     shares: Vec<f64>,
+    /// Judge all cases, each by what was learned from the other patients' folds, in place of two fifths of the patients
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=20))]
+    folds: Option<u64>,
     /// Passes over the training cases
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
@@ -82,6 +85,7 @@ impl Learning {
                 MethodChoice::Full => TrainingMethod::Full,
             },
             amounts: self.amounts(),
+            folds: self.folds.map(|n| n as usize),
             options: TrainingOptions {
                 epochs: self.epochs,
                 seed: Some(self.seed),
