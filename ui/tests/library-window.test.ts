@@ -143,7 +143,7 @@ test('a case is deleted only after it was asked for twice', async () => {
   await fireEvent.click(screen.getByTestId('delete-confirm'))
   await waitFor(() => expect(hit!.isConnected).toBe(false))
   const said = await screen.findByText(/stays in the weights of “ward”/)
-  expect(said.textContent).toContain('Remove it under Training')
+  expect(said.textContent).toContain('Delete it under Training')
 })
 
 test('the wizard goes from the folder to the reject list and to embedding', async () => {
