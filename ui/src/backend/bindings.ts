@@ -1191,7 +1191,7 @@ deleted: number,
  */
 adapters: Array<string>, 
 /**
- * Runs that are not finished and that one of them was part of: they have to be begun anew.
+ * Runs that are not finished, or failed, and that one of them was part of: they have to be begun anew.
  */
 runs: Array<string>, 
 /**

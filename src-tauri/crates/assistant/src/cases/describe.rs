@@ -50,7 +50,7 @@ pub(super) fn deleted(deleted: u64, seen: &[SeenBy], report_entries: usize) -> L
     for run in learned {
         match (&run.adapter, &run.path) {
             (Some(adapter), _) if run.adapter_there => adapters.push(adapter.clone()),
-            (_, Some(path)) if !run.finished => {
+            (_, Some(path)) if !run.finished || run.state.as_deref() == Some("failed") => {
                 runs.push(path.rsplit('/').next().unwrap_or(path).to_owned());
             }
             _ => {}
