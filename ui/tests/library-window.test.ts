@@ -139,6 +139,7 @@ test('a case is deleted only after it was asked for twice', async () => {
   const [hit] = await search('effusion')
   await fireEvent.click(within(hit!).getByTestId('hit-facts'))
   await fireEvent.click(await screen.findByTestId('delete-case'))
+  expect(screen.getByTestId('case-learned').textContent).toContain('Learned by “ward”')
   expect(backend.calls.some((call) => call.startsWith('libraryDelete'))).toBe(false)
   await fireEvent.click(screen.getByTestId('delete-confirm'))
   await waitFor(() => expect(hit!.isConnected).toBe(false))

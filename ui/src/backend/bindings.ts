@@ -965,7 +965,11 @@ labels: Array<CaseLabel>,
 /**
  * Questions and answers.
  */
-questions: Array<CaseQuestion>, };
+questions: Array<CaseQuestion>, 
+/**
+ * Adapters that learned from it and are there.
+ */
+adapters: Array<string>, };
 
 export type ImportFormat = { 
 /**

@@ -229,6 +229,8 @@ pub struct LibraryCase {
     pub labels: Vec<CaseLabel>,
     /// Questions and answers.
     pub questions: Vec<CaseQuestion>,
+    /// Adapters that learned from it and are there.
+    pub adapters: Vec<String>,
 }
 
 /// A layout that can be imported.
