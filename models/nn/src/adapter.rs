@@ -85,6 +85,22 @@ impl Adaptation {
         *self.dropout.lock().unwrap_or_else(PoisonError::into_inner) = seed.map(Dropout::new);
     }
 
+    /// The source of masks as it is now.
+    pub(crate) fn dropout_state(&self) -> Option<Dropout> {
+        self.dropout
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts another source of masks in place, and returns the one before.
+    pub(crate) fn replace_dropout(&self, dropout: Option<Dropout>) -> Option<Dropout> {
+        std::mem::replace(
+            &mut *self.dropout.lock().unwrap_or_else(PoisonError::into_inner),
+            dropout,
+        )
+    }
+
     /// Whether a full key belongs to an adapter rather than to the model.
     pub fn owns(key: &str) -> bool {
         [

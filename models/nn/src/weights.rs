@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 
 use crate::kernels::{Packed, packable};
-use crate::{Adaptation, Init, NnError, Result};
+use crate::{Adaptation, Checkpointing, Init, NnError, Quantisation, Result};
 use file::Stored;
 
 /// A store of named tensors, seen through a prefix; clones and prefixed views share the same tensors.
@@ -23,6 +23,7 @@ pub struct Weights {
     store: Arc<Store>,
     prefix: String,
     packs: bool,
+    quantise: Option<Quantisation>,
 }
 
 struct Store {
@@ -49,6 +50,7 @@ struct State {
     entries: BTreeMap<String, Entry>,
     trainable: Option<Filter>,
     adaptation: Option<Arc<Adaptation>>,
+    checkpointing: Option<Arc<Checkpointing>>,
 }
 
 /// A tensor that a layer has asked for.
@@ -119,6 +121,15 @@ impl Weights {
         self
     }
 
+    /// The same store for inference with less memory: layers keep the frozen matrices of affine maps packed in 8 or 4 bits a
+    /// number, `None` for floats. Convolutions and embeddings stay as they are.
+    #[must_use]
+    pub fn quantised(mut self, quantise: Option<Quantisation>) -> Self {
+        self.packs |= quantise.is_some();
+        self.quantise = quantise;
+        self
+    }
+
     /// A loaded store of tensors that are already in memory, all on one device.
     ///
     /// `origin` stands for the file in error messages. 16-bit and 64-bit floats become f32.
@@ -169,6 +180,7 @@ impl Weights {
             }),
             prefix: String::new(),
             packs: false,
+            quantise: None,
         }
     }
 
@@ -185,6 +197,7 @@ impl Weights {
             store: self.store.clone(),
             prefix: self.key(&name.to_string()),
             packs: self.packs,
+            quantise: self.quantise,
         }
     }
 
@@ -216,7 +229,10 @@ impl Weights {
         init: Init,
     ) -> Result<Option<Packed>> {
         match self.frozen(&shape.into(), name, init)? {
-            Some(weight) => Ok(Some(Packed::new(&weight.flatten_from(1)?)?)),
+            Some(weight) => {
+                let packed = Packed::new(&weight.flatten_from(1)?, self.quantise)?;
+                Ok(Some(packed))
+            }
             None => Ok(None),
         }
     }
@@ -435,6 +451,20 @@ impl Weights {
     /// What layers are adapted with.
     pub(crate) fn adaptation(&self) -> Option<Arc<Adaptation>> {
         self.state().adaptation.clone()
+    }
+
+    /// Lets towers that are built from now on compute their blocks again in the backward pass; call it before a model is built, and
+    /// after [`Weights::adapt`].
+    ///
+    /// Gradients of variables inside blocks are then had from what is returned: see [`Checkpointing::collect`].
+    pub fn checkpoint(&self) -> Arc<Checkpointing> {
+        let mut state = self.state();
+        state.checkpointing.get_or_insert_default().clone()
+    }
+
+    /// Where gradients of recomputed blocks are gathered, if blocks are recomputed.
+    pub(crate) fn checkpointing(&self) -> Option<Arc<Checkpointing>> {
+        self.state().checkpointing.clone()
     }
 
     /// The trainable variables below this view that layers have asked for, by full key, sorted.

@@ -3,25 +3,21 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use std::collections::{BTreeMap, HashMap};
+mod tiny;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
-use lucency_nn::{Activation, Interrupt, Progress, Weights};
+use candle_core::Tensor;
+use lucency_nn::{Interrupt, Progress};
 use lucency_train::finetune::{
-    Classify, Method, Model, Pairs, Pictures, Task, Towers, TunePlan, peft, tune, tune_pairs,
-    with_adapter,
+    Classify, Method, Pairs, Task, TunePlan, peft, tune, tune_pairs, with_adapter,
 };
 use lucency_train::optim::{AdamW, Rate};
-use lucency_train::probe::Labels;
 use lucency_train::run::{Ending, Objective};
-use lucency_zoo::clip::{
-    Clip, ClipConfig, KeyLayout, ResNetConfig, TextConfig, VisionConfig, VitConfig,
-};
-use lucency_zoo::preprocess::{Image8, Preprocess};
-use lucency_zoo::tokenizer::{ClipTokenizer, prune};
+use lucency_zoo::clip::KeyLayout;
+use tiny::{Base, Squares, bits, labels, names, plan, reports, resnet, values, vit, with_fresh};
 
-const SIDE: usize = 32;
 const GRADIENT_METHODS: [Method; 6] = [
     Method::Lora,
     Method::Ia3,
@@ -30,130 +26,6 @@ const GRADIENT_METHODS: [Method; 6] = [
     Method::Full,
     Method::Contrastive,
 ];
-
-/// A bright square on the left or on the right.
-struct Squares(usize);
-
-impl Pictures for Squares {
-    fn len(&self) -> usize {
-        self.0
-    }
-
-    fn picture(&self, index: usize) -> lucency_train::Result<Image8> {
-        let mut data = vec![40 + (index * 7 % 60) as u8; SIDE * SIDE];
-        for y in 10..20 {
-            for x in 0..9 {
-                data[y * SIDE + x + if index.is_multiple_of(2) { 3 } else { 20 }] = 230;
-            }
-        }
-        Ok(Image8::new(SIDE, SIDE, 1, data)?)
-    }
-}
-
-/// A base model with its tokenizer.
-struct Base {
-    tensors: HashMap<String, Tensor>,
-    config: ClipConfig,
-    preprocess: Preprocess,
-    tokenizer: ClipTokenizer,
-}
-
-impl Base {
-    fn model(&self) -> Model<'_> {
-        Model {
-            tensors: &self.tensors,
-            config: &self.config,
-            preprocess: &self.preprocess,
-            tokenizer: &self.tokenizer,
-        }
-    }
-}
-
-fn base(vision: VisionConfig, layout: KeyLayout) -> Base {
-    let words = ["A square on the left.", "no right square", "a photo of a"];
-    let tokenizer = ClipTokenizer::pruned(&prune::select(words, 600)).unwrap();
-    let config = ClipConfig {
-        layout,
-        embed_dim: 16,
-        vision,
-        text: TextConfig::compact(tokenizer.vocab_size(), 16, 16, 2),
-    };
-    let weights = Weights::fresh(5, &Device::Cpu);
-    Clip::load(&weights, &config).unwrap();
-    let mut tensors: HashMap<String, Tensor> = weights.tensors().into_iter().collect();
-    // A fresh ResNet's branches begin silent; a trained one's do not.
-    for (key, tensor) in &mut tensors {
-        if key.ends_with("bn3.weight") {
-            *tensor = tensor.ones_like().unwrap();
-        }
-    }
-    Base {
-        tensors,
-        config,
-        preprocess: Preprocess::squash_grey(SIDE),
-        tokenizer,
-    }
-}
-
-fn resnet() -> Base {
-    let config = ResNetConfig::new(SIDE, [1, 1, 1, 1], 4);
-    base(VisionConfig::ResNet(config), KeyLayout::OpenAi)
-}
-
-fn vit(layout: KeyLayout) -> Base {
-    let config = VitConfig {
-        image_size: SIDE,
-        patch_size: 8,
-        width: 16,
-        layers: 2,
-        heads: 2,
-        mlp_width: 32,
-        activation: Activation::QuickGelu,
-        layer_norm_eps: 1e-5,
-    };
-    base(VisionConfig::Vit(config), layout)
-}
-
-fn labels(n: usize) -> Labels {
-    Labels::Classes {
-        of: (0..n).map(|i| Some(i % 2)).collect(),
-        classes: 2,
-    }
-}
-
-fn plan(method: Method) -> TunePlan {
-    TunePlan {
-        epochs: 6,
-        batch: 4,
-        chunk: 3,
-        rank: 2,
-        alpha: 4.0,
-        tokens: 2,
-        seed: 9,
-        patience: 0,
-        ..TunePlan::preset(method)
-    }
-}
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-fn bits(tensors: &BTreeMap<String, Tensor>) -> BTreeMap<String, Vec<u32>> {
-    let of = |t: &Tensor| values(t).into_iter().map(f32::to_bits).collect();
-    tensors.iter().map(|(k, t)| (k.clone(), of(t))).collect()
-}
-
-fn names() -> Vec<String> {
-    vec!["left".into(), "right".into()]
-}
-
-fn reports(n: usize) -> Vec<String> {
-    let side = |i: usize| if i.is_multiple_of(2) { "left" } else { "right" };
-    (0..n)
-        .map(|i| format!("A square on the {}{}", side(i), ".".repeat(1 + i / 4)))
-        .collect()
-}
 
 /// A method's objective and its variables, walked two steps; the gradients of the second.
 fn check_coverage(base: &Base, method: Method) {
@@ -210,17 +82,6 @@ fn check_coverage(base: &Base, method: Method) {
             );
         }
     }
-}
-
-fn with_fresh(base: &Base, plan: &TunePlan) -> Towers {
-    Towers::build(
-        base.tensors.clone(),
-        &base.config,
-        &base.preprocess,
-        &base.tokenizer,
-        plan,
-    )
-    .unwrap()
 }
 
 #[test]

@@ -95,3 +95,99 @@ fn a_restored_optimiser_goes_on_as_if_it_had_never_stopped() {
     };
     assert_eq!(run(None), run(Some(3)));
 }
+
+/// AdamW with every array copied out and the values copied back: what the step in place must equal.
+struct Copying {
+    config: AdamWConfig,
+    steps: i32,
+    moments: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+impl Copying {
+    fn step(&mut self, vars: &[(String, Var)], grads: &[Tensor], rate: f64, scale: f64) {
+        self.steps += 1;
+        let c = self.config;
+        let size = (rate / (1.0 - c.beta1.powi(self.steps))) as f32;
+        let root = (1.0 - c.beta2.powi(self.steps)).sqrt() as f32;
+        let (b1, b2, eps) = (c.beta1 as f32, c.beta2 as f32, c.eps as f32);
+        for (((_, var), grad), (first, second)) in vars.iter().zip(grads).zip(&mut self.moments) {
+            let decays = c.decay == DecayScope::All || var.dims().len() > 1;
+            let keep = if decays {
+                1.0 - rate * c.weight_decay
+            } else {
+                1.0
+            } as f32;
+            let mut value = values(var.as_tensor());
+            for (i, g) in values(grad).into_iter().enumerate() {
+                let g = g * scale as f32;
+                first[i] = b1 * first[i] + (1.0 - b1) * g;
+                second[i] = b2 * second[i] + (1.0 - b2) * g * g;
+                let denominator = second[i].sqrt() / root + eps;
+                value[i] = value[i] * keep - size * first[i] / denominator;
+            }
+            let value = Tensor::from_vec(value, var.dims(), &Device::Cpu).unwrap();
+            var.set(&value).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_step_in_place_equals_one_with_copies_bit_for_bit_also_of_strided_gradients() {
+    for decay in [DecayScope::All, DecayScope::Matrices] {
+        let config = AdamWConfig {
+            decay,
+            ..AdamWConfig::default()
+        };
+        let shapes: [&[usize]; 3] = [&[130, 257], &[40_001], &[]];
+        let fresh = || -> Vec<(String, Var)> {
+            let of = |(i, shape): (usize, &&[usize])| {
+                let n: usize = shape.iter().product();
+                let start = (0..n).map(|k| ((k * 37 + i) % 101) as f32 / 50.0 - 1.0);
+                let value = Tensor::from_iter(start, &Device::Cpu).unwrap();
+                let value = value.reshape(*shape).unwrap();
+                (format!("v{i}"), Var::from_tensor(&value).unwrap())
+            };
+            shapes.iter().enumerate().map(of).collect()
+        };
+        let (ours, theirs) = (fresh(), fresh());
+        let mut optimiser = AdamW::new(config);
+        let moments = ours.iter().map(|(_, v)| vec![0f32; v.elem_count()]);
+        let mut copying = Copying {
+            config,
+            steps: 0,
+            moments: moments.map(|m| (m.clone(), m)).collect(),
+        };
+        for step in 0..4 {
+            // The matrix's gradient comes transposed, as a product's does.
+            let slope = |t: &Tensor| (t.sin().unwrap() * (1.0 + step as f64)).unwrap();
+            let turned = slope(&ours[0].1.t().unwrap().contiguous().unwrap());
+            let slopes = [
+                turned,
+                slope(ours[1].1.as_tensor()),
+                slope(ours[2].1.as_tensor()),
+            ];
+            let loss = |vars: &[(String, Var)]| {
+                let first = (vars[0].1.t().unwrap() * &slopes[0])
+                    .unwrap()
+                    .sum_all()
+                    .unwrap();
+                let second = (vars[1].1.as_tensor() * &slopes[1])
+                    .unwrap()
+                    .sum_all()
+                    .unwrap();
+                ((first + second).unwrap() + (vars[2].1.as_tensor() * &slopes[2]).unwrap()).unwrap()
+            };
+            let grads = loss(&ours).backward().unwrap();
+            let own: Vec<Tensor> = ours
+                .iter()
+                .map(|(_, var)| grads.get(var.as_tensor()).unwrap().clone())
+                .collect();
+            optimiser.step(&ours, &grads, 1e-2, 0.5).unwrap();
+            copying.step(&theirs, &own, 1e-2, 0.5);
+        }
+        for ((_, a), (_, b)) in ours.iter().zip(&theirs) {
+            let bits = |t: &Tensor| values(t).into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            assert_eq!(bits(a.as_tensor()), bits(b.as_tensor()), "{decay:?}");
+        }
+    }
+}

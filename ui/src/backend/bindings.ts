@@ -1491,6 +1491,8 @@ export type TrainingMethod = "probe" | "lora" | "ia3" | "prefix" | "prompt" | "f
 
 export type TrainingNeed = "labels" | "reports";
 
+export type CalibrationMethod = "temperature" | "platt" | "isotonic";
+
 export type TrainingOptions = { 
 /**
  * Passes over the training cases.
@@ -1523,7 +1525,15 @@ frozen_blocks: number | null,
 /**
  * Seed of division, batches and views.
  */
-seed: number | null, };
+seed: number | null, 
+/**
+ * Whether blocks are computed again in the backward pass: less memory, longer steps. Not of a probe.
+ */
+checkpointing: boolean | null, 
+/**
+ * How logits become probabilities; none for a temperature and an offset a class, or Platt scaling of findings.
+ */
+calibration: CalibrationMethod | null, };
 
 export type TrainingPreset = { 
 /**
@@ -2071,6 +2081,32 @@ high: number | null,
  */
 forgotten: boolean, };
 
+export type RecalibrationRow = { 
+/**
+ * `standard`, `temperature`, `platt` or `isotonic`.
+ */
+method: string, 
+/**
+ * Cases that it was fitted on; none if nothing says how many.
+ */
+cases: number | null, 
+/**
+ * Calibration error without it.
+ */
+ece_before: number, 
+/**
+ * Calibration error with it.
+ */
+ece_after: number, 
+/**
+ * Brier score without it.
+ */
+brier_before: number, 
+/**
+ * Brier score with it.
+ */
+brier_after: number, };
+
 export type AdapterReport = { 
 /**
  * The adapter.
@@ -2108,6 +2144,10 @@ accuracy: number | null,
  * The same before.
  */
 base_accuracy: number | null, 
+/**
+ * What recalibration was worth; none of an adapter without calibration.
+ */
+recalibration: RecalibrationRow | null, 
 /**
  * Plots of each class.
  */

@@ -1,6 +1,7 @@
 import {
   type Backend,
   BackendError,
+  type CalibrationMethod,
   type TrainingColumns,
   type TrainingData,
   type TrainingEstimate,
@@ -43,7 +44,12 @@ export const asPreset = (): TrainingOptions => ({
   tokens: null,
   frozen_blocks: null,
   seed: null,
+  checkpointing: null,
+  calibration: null,
 })
+
+/** Options that are numbers. */
+export type NumberOption = Exclude<keyof TrainingOptions, 'checkpointing' | 'calibration'>
 
 /** A run that is being put together. Outlives its dialog. */
 export class NewRun {
@@ -250,9 +256,20 @@ export class NewRun {
   }
 
   /** Changes a number; none is the preset's. */
-  setOption(name: keyof TrainingOptions, value: number | null): void {
+  setOption(name: NumberOption, value: number | null): void {
     this.options[name] = value
     this.estimate = null
+  }
+
+  /** Whether blocks are computed again in the backward pass. */
+  checkpoint(on: boolean): void {
+    this.options.checkpointing = on
+    this.estimate = null
+  }
+
+  /** How scores become probabilities; an empty word is the standard way. */
+  calibrate(method: CalibrationMethod | ''): void {
+    this.options.calibration = method === '' ? null : method
   }
 
   /** Starts the run. Returns whether it goes on now. */

@@ -316,6 +316,29 @@ impl Adapter {
         }
         finish(&fresh, dir, manifest, beside)
     }
+
+    /// Adds files to an adapter and changes what it says of itself; the change holds when the manifest is in its place, and not before.
+    ///
+    /// - `manifest`: with the digests of the files that are there; `beside`: the new files by name, none of which may be there
+    ///
+    /// Errors if a file cannot be written; the adapter is then as it was.
+    pub fn amend(self, manifest: AdapterManifest, beside: &[(&str, String)]) -> Result<Self> {
+        let mut manifest = manifest;
+        for (name, text) in beside {
+            let path = self.dir.join(name);
+            if manifest.files.contains_key(*name) {
+                return Err(TrainError::Adapter {
+                    path,
+                    reason: "it is part of the adapter already".into(),
+                });
+            }
+            write_whole(&path, text.as_bytes())?;
+            manifest.files.insert((*name).to_owned(), digest_of(&path)?);
+        }
+        let amended = Self { manifest, ..self };
+        amended.write_manifest()?;
+        Ok(amended)
+    }
 }
 
 fn digest_of(path: &Path) -> Result<String> {

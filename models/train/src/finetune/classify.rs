@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use candle_core::{D, Device, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{D, Device, Tensor, Var};
 use lucency_nn::ops;
 use lucency_zoo::preprocess::Image8;
 use rand::Rng;
@@ -287,6 +288,12 @@ impl Objective for Classify<'_> {
             parts: Vec::new(),
             samples: rows.len(),
         })
+    }
+
+    fn gradients(&mut self, step: u64, _: &[(String, Var)]) -> Result<(StepLoss, GradStore)> {
+        let loss = self.loss(step)?;
+        let grads = self.towers.backward(&loss.total)?;
+        Ok((loss, grads))
     }
 
     fn evaluate(&mut self, _: &HashMap<String, Tensor>) -> Result<BTreeMap<String, f64>> {

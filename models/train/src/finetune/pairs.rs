@@ -171,19 +171,11 @@ impl Objective for Pairs<'_> {
             let embedded = self
                 .towers
                 .embed_pixels(&self.pixels(chunk, step, first)?)?;
-            pull(
-                &embedded,
-                &image_slope.narrow(0, first, n)?,
-                vars,
-                &mut grads,
-            )?;
+            let slope = image_slope.narrow(0, first, n)?;
+            self.pull(&embedded, &slope, vars, &mut grads)?;
             let embedded = self.towers.embed_texts(&self.texts(chunk))?;
-            pull(
-                &embedded,
-                &text_slope.narrow(0, first, n)?,
-                vars,
-                &mut grads,
-            )?;
+            let slope = text_slope.narrow(0, first, n)?;
+            self.pull(&embedded, &slope, vars, &mut grads)?;
         }
         Ok((loss, grads))
     }
@@ -222,27 +214,29 @@ impl Pairs<'_> {
             samples: rows.len(),
         })
     }
-}
 
-/// Adds to `grads` what a slope at `embedded` means for the variables.
-fn pull(
-    embedded: &Tensor,
-    slope: &Tensor,
-    vars: &[(String, Var)],
-    grads: &mut GradStore,
-) -> Result<()> {
-    if !embedded.track_op() {
-        return Ok(()); // a tower without trainable tensors
-    }
-    let part = (embedded * slope.detach())?.sum_all()?.backward()?;
-    for (_, var) in vars {
-        if let Some(more) = part.get(var.as_tensor()) {
-            let sum = match grads.get(var.as_tensor()) {
-                Some(before) => (before + more)?,
-                None => more.clone(),
-            };
-            grads.insert(var.as_tensor(), sum);
+    /// Adds to `grads` what a slope at `embedded` means for the variables.
+    fn pull(
+        &self,
+        embedded: &Tensor,
+        slope: &Tensor,
+        vars: &[(String, Var)],
+        grads: &mut GradStore,
+    ) -> Result<()> {
+        if !embedded.track_op() {
+            return Ok(()); // a tower without trainable tensors
         }
+        let sum = (embedded * slope.detach())?.sum_all()?;
+        let part = self.towers.backward(&sum)?;
+        for (_, var) in vars {
+            if let Some(more) = part.get(var.as_tensor()) {
+                let sum = match grads.get(var.as_tensor()) {
+                    Some(before) => (before + more)?,
+                    None => more.clone(),
+                };
+                grads.insert(var.as_tensor(), sum);
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }

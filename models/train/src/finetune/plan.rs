@@ -46,6 +46,9 @@ pub struct TunePlan {
     pub layer_decay: f64,
     /// First blocks of each tower that stay as they are, for full fine-tuning; the stem and the embeddings count as block 0.
     pub frozen_blocks: usize,
+    /// Whether the towers' blocks are computed again in the backward pass instead of kept: less memory, one forward pass more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checkpointing: bool,
 }
 
 impl TunePlan {
@@ -90,6 +93,7 @@ impl TunePlan {
             tokens: 8,
             layer_decay: if method == Method::Full { 0.75 } else { 1.0 },
             frozen_blocks: 0,
+            checkpointing: false,
         }
     }
 

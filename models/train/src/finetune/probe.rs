@@ -4,7 +4,7 @@ use lucency_nn::{Interrupt, Progress};
 use lucency_zoo::clip::Clip;
 use lucency_zoo::preprocess::Preprocess;
 
-use super::calibrate::Calibrator;
+use super::calibrate::{Calibration, Calibrator, cross_calibrated};
 use super::features::{FeatureSet, Pictures, extract};
 use crate::probe::{Labels, Probe, ProbeFit, ProbePlan};
 use crate::{Result, TrainError};
@@ -45,6 +45,24 @@ impl ProbeOutcome {
             .map(|row| self.calibration.apply(row))
             .collect()
     }
+
+    /// The same probe with another calibration, and calibrated probabilities of left-out cases, `[rows][classes]`.
+    ///
+    /// - `labels`, `groups`: of the cases that were fitted on
+    ///
+    /// Each case's probability comes from a calibration that was fitted without its patient, since isotonic regression would know its
+    /// cases by heart. Errors if a class is absent, or there are too few patients.
+    pub fn recalibrated(
+        mut self,
+        how: Calibration,
+        labels: &Labels,
+        groups: &[u64],
+        seed: u64,
+    ) -> Result<(Self, Vec<Vec<f64>>)> {
+        let probabilities = cross_calibrated(how, &self.left_out, labels, groups, seed)?;
+        self.calibration = Calibrator::fit(how, &self.left_out, labels)?;
+        Ok((self, probabilities))
+    }
 }
 
 /// Fits a probe on the feature set that serves left-out patients best: the first that no later one is clearly better than.
@@ -84,7 +102,7 @@ pub fn fit_probe(
         return Err(TrainError::Plan("no feature set is named".into()));
     };
     Ok(ProbeOutcome {
-        calibration: Calibrator::fit(&fit.left_out, labels)?,
+        calibration: Calibrator::fit(Calibration::Standard, &fit.left_out, labels)?,
         probe: fit.probe,
         features,
         left_out: fit.left_out,

@@ -120,6 +120,11 @@ impl Scorer {
         }
     }
 
+    /// From logits to probabilities, if it has been fitted.
+    pub fn calibration(&self) -> Option<&Calibrator> {
+        self.calibration.as_ref()
+    }
+
     /// The adapted towers; none of a probe.
     pub fn towers(&self) -> Option<&Towers> {
         match &self.kind {
@@ -173,8 +178,13 @@ impl Scorer {
     pub fn probability(&self, logits: &[f64]) -> Vec<f64> {
         match &self.calibration {
             Some(calibration) => calibration.apply(logits),
-            None => squash(logits, self.exclusive),
+            None => self.plain(logits),
         }
+    }
+
+    /// Probabilities of one row of logits as they are: softmax of classes, sigmoids of findings.
+    pub fn plain(&self, logits: &[f64]) -> Vec<f64> {
+        squash(logits, self.exclusive)
     }
 }
 

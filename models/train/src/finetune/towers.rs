@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
-use lucency_nn::{Adaptation, Init, Mode, Weights, ops};
+use lucency_nn::{Adaptation, Checkpointing, Init, Mode, Weights, ops};
 use lucency_zoo::clip::{Clip, ClipConfig};
 use lucency_zoo::preprocess::{Image8, Preprocess};
 use lucency_zoo::tokenizer::ClipTokenizer;
@@ -30,6 +31,8 @@ pub struct Towers {
     pub weights: Weights,
     /// The parts that layers got.
     pub adaptation: Option<Arc<Adaptation>>,
+    /// Where gradients of blocks that are computed again are gathered.
+    checkpointing: Option<Arc<Checkpointing>>,
     /// Learned context vectors, `[m, width]`.
     pub context: Option<Tensor>,
     /// How images are prepared.
@@ -59,6 +62,7 @@ impl Towers {
             Some(adaptation) => Some(weights.adapt(adaptation)?),
             None => None,
         };
+        let checkpointing = plan.checkpointing.then(|| weights.checkpoint());
         let (deepest, frozen) = (blocks(config), plan.frozen_blocks);
         match plan.method {
             Method::Lora | Method::Ia3 | Method::Prefix => weights.train_where(Adaptation::owns)?,
@@ -90,6 +94,7 @@ impl Towers {
             clip,
             weights,
             adaptation,
+            checkpointing,
             context,
             preprocess: preprocess.clone(),
             tokenizer: tokenizer.clone(),
@@ -119,6 +124,19 @@ impl Towers {
             let seed = seed_and_step.map(|(seed, step)| rng_for(seed, step, DROPOUT_SLOT).random());
             adaptation.set_dropout(seed);
         }
+    }
+
+    /// The gradients of a loss, those inside blocks that are computed again among them.
+    ///
+    /// Errors if a block cannot be computed again.
+    pub fn backward(&self, loss: &Tensor) -> Result<GradStore> {
+        let Some(checkpointing) = &self.checkpointing else {
+            return Ok(loss.backward()?);
+        };
+        checkpointing.clear(); // a step that failed may have left some
+        let mut grads = loss.backward()?;
+        checkpointing.collect(&mut grads)?;
+        Ok(grads)
     }
 
     /// Texts as unit vectors, `[texts, d]`; behind learned context vectors if the method has them.

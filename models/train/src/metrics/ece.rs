@@ -14,19 +14,15 @@ pub struct EceBin {
     pub accuracy: f64,
 }
 
-/// Sorts cases into equal-width confidence bins, lower end open, upper end closed.
+/// Sorts cases into equal-width confidence bins, lower end open, upper end closed; the first one holds 0 too.
 ///
 /// - `confidences`: `[n]` in 0..=1; `right`: `[n]`
 ///
-/// A confidence of exactly 0 belongs to no bin.
 /// Source: Guo et al. 2017, section 2.
 pub fn ece_bins(bins: usize, confidences: &[f64], right: &[bool]) -> Result<Vec<EceBin>> {
     check_lengths("calibration error", confidences.len(), right.len())?;
     let mut sums = vec![(0usize, 0.0f64, 0usize); bins];
     for (confidence, right) in confidences.iter().zip(right) {
-        if *confidence <= 0.0 {
-            continue;
-        }
         let bin = ((confidence * bins as f64).ceil() as usize).clamp(1, bins) - 1;
         sums[bin].0 += 1;
         sums[bin].1 += confidence;

@@ -1,15 +1,14 @@
 //! Adamax: Adam with the largest gradient seen in place of the second moment.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
-use rayon::prelude::*;
+use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use super::Optimiser;
-use crate::{Result, TrainError};
+use super::moments::{Moments, Rule};
+use crate::Result;
 
 /// The optimiser's numbers; the learning rate comes from the schedule at each step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,20 +32,14 @@ impl Default for AdamaxConfig {
     }
 }
 
-#[derive(Default)]
-struct Moments {
-    first: Vec<f32>,
-    largest: Vec<f32>,
-}
-
 /// Adamax over named variables, with PyTorch's placing of `eps`; its state lives in host memory.
 ///
-/// Variables on the CPU are changed in place.
+/// Variables on the CPU are changed in place, in one pass over variable, gradient and moments.
 /// Source: Kingma and Ba 2015, algorithm 2; `torch.optim.Adamax`.
 pub struct Adamax {
     config: AdamaxConfig,
     steps: u64,
-    moments: HashMap<String, Moments>,
+    moments: Moments,
 }
 
 impl Adamax {
@@ -55,12 +48,12 @@ impl Adamax {
         Self {
             config,
             steps: 0,
-            moments: HashMap::new(),
+            moments: Moments::new("largest"),
         }
     }
 }
 
-/// The numbers of one step on one variable.
+/// The numbers of one step.
 #[derive(Clone, Copy)]
 struct Step {
     beta1: f32,
@@ -70,59 +63,13 @@ struct Step {
     scale: f32,
 }
 
-impl Step {
-    fn apply(self, value: &mut [f32], grad: &[f32], moments: &mut Moments) {
-        const CHUNK: usize = 1 << 14;
-        value
-            .par_chunks_mut(CHUNK)
-            .zip(grad.par_chunks(CHUNK))
-            .zip(moments.first.par_chunks_mut(CHUNK))
-            .zip(moments.largest.par_chunks_mut(CHUNK))
-            .for_each(|(((value, grad), first), largest)| {
-                for (((v, g), m), u) in value.iter_mut().zip(grad).zip(first).zip(largest) {
-                    let g = g * self.scale;
-                    *m = self.beta1 * *m + (1.0 - self.beta1) * g;
-                    *u = (self.beta2 * *u).max(g.abs() + self.eps);
-                    *v -= self.size * *m / *u;
-                }
-            });
-    }
-}
-
-/// One step as an operation on the variable's own storage; the gradient is read where it lies.
-struct InPlace<'a> {
-    step: Step,
-    moments: Mutex<&'a mut Moments>,
-}
-
-impl InplaceOp2 for InPlace<'_> {
-    fn name(&self) -> &'static str {
-        "adamax"
-    }
-
-    fn cpu_fwd(
-        &self,
-        value: &mut CpuStorage,
-        value_layout: &Layout,
-        grad: &CpuStorage,
-        grad_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let ranges = (
-            value_layout.contiguous_offsets(),
-            grad_layout.contiguous_offsets(),
-        );
-        let (CpuStorage::F32(value), CpuStorage::F32(grad), (Some(v), Some(g))) =
-            (value, grad, ranges)
-        else {
-            candle_core::bail!("adamax wants contiguous f32 tensors");
-        };
-        let mut moments = self
-            .moments
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.step
-            .apply(&mut value[v.0..v.1], &grad[g.0..g.1], &mut moments);
-        Ok(())
+impl Rule for Step {
+    #[inline(always)]
+    fn entry(&self, value: f32, grad: f32, first: &mut f32, largest: &mut f32) -> f32 {
+        let g = grad * self.scale;
+        *first = self.beta1 * *first + (1.0 - self.beta1) * g;
+        *largest = (self.beta2 * *largest).max(g.abs() + self.eps);
+        value - self.size * *first / *largest
     }
 }
 
@@ -144,72 +91,23 @@ impl Optimiser for Adamax {
             size: (rate / (1.0 - c.beta1.powi(t))) as f32,
             scale: scale as f32,
         };
-        for (name, var) in vars {
-            let Some(grad) = grads.get(var.as_tensor()) else {
-                continue;
-            };
-            let count = var.elem_count();
-            let moments = self.moments.entry(name.clone()).or_insert_with(|| Moments {
-                first: vec![0.0; count],
-                largest: vec![0.0; count],
-            });
-            if moments.first.len() != count {
-                return Err(TrainError::Data(format!(
-                    "the optimiser's state of {name} has {} entries, the tensor {count}",
-                    moments.first.len(),
-                )));
-            }
-            let grad = grad.to_dtype(DType::F32)?.contiguous()?;
-            if matches!(var.device(), Device::Cpu) && var.dtype() == DType::F32 {
-                let op = InPlace {
-                    step,
-                    moments: Mutex::new(moments),
-                };
-                var.as_tensor().inplace_op2(&grad, &op)?;
-            } else {
-                let mut value: Vec<f32> = var.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-                let grad: Vec<f32> = grad.flatten_all()?.to_vec1()?;
-                step.apply(&mut value, &grad, moments);
-                let value = Tensor::from_vec(value, var.dims(), var.device())?;
-                var.set(&value.to_dtype(var.dtype())?)?;
-            }
-        }
-        Ok(())
+        self.moments.step(vars, grads, |_| step)
     }
 
     fn state(&self) -> Result<HashMap<String, Tensor>> {
-        let mut out = HashMap::new();
-        for (name, m) in &self.moments {
-            let tensor = |v: &[f32]| Tensor::from_slice(v, v.len(), &Device::Cpu);
-            out.insert(format!("first.{name}"), tensor(&m.first)?);
-            out.insert(format!("largest.{name}"), tensor(&m.largest)?);
-        }
-        Ok(out)
+        self.moments.state()
     }
 
     fn restore(&mut self, steps: u64, state: &HashMap<String, Tensor>) -> Result<()> {
         self.steps = steps;
-        self.moments.clear();
-        for (key, tensor) in state {
-            let Some(name) = key.strip_prefix("first.") else {
-                continue;
-            };
-            let largest = state.get(&format!("largest.{name}")).ok_or_else(|| {
-                TrainError::Data(format!("the optimiser's state lacks largest.{name}"))
-            })?;
-            let moments = Moments {
-                first: tensor.to_vec1()?,
-                largest: largest.to_vec1()?,
-            };
-            self.moments.insert(name.to_string(), moments);
-        }
-        Ok(())
+        self.moments.restore(state)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
 
     /// The algorithm in double precision, written down on its own.
     fn by_hand(start: f64, grads: &[f64], rate: f64) -> f64 {

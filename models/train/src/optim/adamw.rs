@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, Var};
-use rayon::prelude::*;
+use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, TrainError};
+use super::moments::{Moments, Rule};
+use crate::Result;
 
 /// The optimiser's numbers; the learning rate comes from the schedule at each step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,18 +47,40 @@ impl Default for AdamWConfig {
     }
 }
 
-struct Moments {
-    first: Vec<f32>,
-    second: Vec<f32>,
-}
-
 /// AdamW over named variables; its state lives in host memory.
 ///
+/// Variables on the CPU are changed in place, in one pass over variable, gradient and moments.
 /// Source: Loshchilov and Hutter 2019, algorithm 2, with PyTorch's bias correction.
 pub struct AdamW {
     config: AdamWConfig,
     steps: u64,
-    moments: HashMap<String, Moments>,
+    moments: Moments,
+}
+
+/// The numbers of one step on one variable.
+#[derive(Clone, Copy)]
+struct Step {
+    beta1: f32,
+    beta2: f32,
+    eps: f32,
+    /// The rate over the first moment's bias.
+    size: f32,
+    /// The root of the second moment's bias.
+    root: f32,
+    /// What weight decay leaves of a value.
+    keep: f32,
+    scale: f32,
+}
+
+impl Rule for Step {
+    #[inline(always)]
+    fn entry(&self, value: f32, grad: f32, first: &mut f32, second: &mut f32) -> f32 {
+        let g = grad * self.scale;
+        *first = self.beta1 * *first + (1.0 - self.beta1) * g;
+        *second = self.beta2 * *second + (1.0 - self.beta2) * g * g;
+        let denominator = second.sqrt() / self.root + self.eps;
+        value * self.keep - self.size * *first / denominator
+    }
 }
 
 impl AdamW {
@@ -67,7 +89,7 @@ impl AdamW {
         Self {
             config,
             steps: 0,
-            moments: HashMap::new(),
+            moments: Moments::new("second"),
         }
     }
 
@@ -90,72 +112,24 @@ impl AdamW {
         self.steps += 1;
         let c = self.config;
         let t = self.steps.min(i32::MAX as u64) as i32;
-        let correction1 = 1.0 - c.beta1.powi(t);
-        let correction2_root = (1.0 - c.beta2.powi(t)).sqrt();
-        for (name, var) in vars {
-            let Some(grad) = grads.get(var.as_tensor()) else {
-                continue;
-            };
-            let grad: Vec<f32> = grad.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-            let mut value: Vec<f32> = var.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-            let moments = self.moments.entry(name.clone()).or_insert_with(|| Moments {
-                first: vec![0.0; value.len()],
-                second: vec![0.0; value.len()],
-            });
-            if moments.first.len() != value.len() {
-                return Err(TrainError::Data(format!(
-                    "the optimiser's state of {name} has {} entries, the tensor {}",
-                    moments.first.len(),
-                    value.len()
-                )));
-            }
+        self.moments.step(vars, grads, |var| {
             let decays = c.decay == DecayScope::All || var.dims().len() > 1;
-            let keep = if decays {
-                1.0 - rate * c.weight_decay
-            } else {
-                1.0
-            } as f32;
-            let (b1, b2) = (c.beta1 as f32, c.beta2 as f32);
-            let scale = scale as f32;
-            let step_size = (rate / correction1) as f32;
-            let root = correction2_root as f32;
-            let eps = c.eps as f32;
-            const CHUNK: usize = 1 << 14;
-            value
-                .par_chunks_mut(CHUNK)
-                .zip(grad.par_chunks(CHUNK))
-                .zip(moments.first.par_chunks_mut(CHUNK))
-                .zip(moments.second.par_chunks_mut(CHUNK))
-                .for_each(|(((value, grad), first), second)| {
-                    for i in 0..value.len() {
-                        let g = grad[i] * scale;
-                        first[i] = b1 * first[i] + (1.0 - b1) * g;
-                        second[i] = b2 * second[i] + (1.0 - b2) * g * g;
-                        let denominator = second[i].sqrt() / root + eps;
-                        value[i] = value[i] * keep - step_size * first[i] / denominator;
-                    }
-                });
-            var.set(&Tensor::from_vec(value, var.dims(), var.device())?.to_dtype(var.dtype())?)?;
-        }
-        Ok(())
+            let lost = if decays { rate * c.weight_decay } else { 0.0 };
+            Step {
+                beta1: c.beta1 as f32,
+                beta2: c.beta2 as f32,
+                eps: c.eps as f32,
+                size: (rate / (1.0 - c.beta1.powi(t))) as f32,
+                root: (1.0 - c.beta2.powi(t)).sqrt() as f32,
+                keep: (1.0 - lost) as f32,
+                scale: scale as f32,
+            }
+        })
     }
 
     /// The state as tensors named `first.<key>` and `second.<key>`, for a checkpoint.
     pub fn state(&self) -> Result<HashMap<String, Tensor>> {
-        let mut out = HashMap::new();
-        for (name, m) in &self.moments {
-            let n = m.first.len();
-            let device = candle_core::Device::Cpu;
-            out.insert(
-                format!("first.{name}"),
-                Tensor::from_slice(&m.first, n, &device)?,
-            );
-            out.insert(
-                format!("second.{name}"),
-                Tensor::from_slice(&m.second, n, &device)?,
-            );
-        }
-        Ok(out)
+        self.moments.state()
     }
 
     /// Restores what [`AdamW::state`] gave.
@@ -163,22 +137,6 @@ impl AdamW {
     /// Errors if a first moment lacks its second.
     pub fn restore(&mut self, steps: u64, state: &HashMap<String, Tensor>) -> Result<()> {
         self.steps = steps;
-        self.moments.clear();
-        for (key, tensor) in state {
-            let Some(name) = key.strip_prefix("first.") else {
-                continue;
-            };
-            let second = state.get(&format!("second.{name}")).ok_or_else(|| {
-                TrainError::Data(format!("the optimiser's state lacks second.{name}"))
-            })?;
-            self.moments.insert(
-                name.to_string(),
-                Moments {
-                    first: tensor.to_vec1()?,
-                    second: second.to_vec1()?,
-                },
-            );
-        }
-        Ok(())
+        self.moments.restore(state)
     }
 }

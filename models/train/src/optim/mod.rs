@@ -5,6 +5,7 @@ mod adamw;
 mod clip;
 mod ema;
 mod layer_wise;
+mod moments;
 mod rate;
 mod schedule;
 

@@ -6,10 +6,54 @@ use crate::{Result, TrainError};
 
 /// A non-decreasing, piecewise linear map; level beyond its ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Points")]
 pub struct Isotonic {
-    scores: Vec<f64>, // strictly ascending
+    scores: Vec<f64>, // ascending, at least one
     values: Vec<f64>, // ascending
+}
+
+/// A map as a file states it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Points {
+    scores: Vec<f64>,
+    values: Vec<f64>,
+}
+
+impl TryFrom<Points> for Isotonic {
+    type Error = &'static str;
+
+    fn try_from(Points { scores, values }: Points) -> std::result::Result<Self, Self::Error> {
+        let finite = scores.iter().chain(&values).all(|v| v.is_finite());
+        let (scores_rise, values_rise) = (rises(&scores), rises(&values));
+        if scores.is_empty()
+            || scores.len() != values.len()
+            || !(finite && scores_rise && values_rise)
+        {
+            return Err(
+                "an isotonic map wants as many values as scores, both finite and ascending",
+            );
+        }
+        Ok(Self {
+            scores: raised(scores),
+            values: raised(values),
+        })
+    }
+}
+
+/// Whether numbers ascend, but for the last digits that a text may lose.
+fn rises(numbers: &[f64]) -> bool {
+    numbers.is_sorted_by(|a, b| *b >= a - 1e-12 * a.abs())
+}
+
+/// Each number at least as large as the one before it.
+fn raised(numbers: Vec<f64>) -> Vec<f64> {
+    let mut top = f64::NEG_INFINITY;
+    let raise = |n: f64| {
+        top = top.max(n);
+        top
+    };
+    numbers.into_iter().map(raise).collect()
 }
 
 impl Isotonic {

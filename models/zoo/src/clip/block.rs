@@ -1,10 +1,13 @@
 //! The transformer block that both towers are made of.
 
 use super::config::KeyLayout;
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::error::Result;
 use candle_core::Tensor;
 use lucency_nn::{
-    Activation, AttentionKeys, Bias, LayerNorm, Linear, Mask, MultiHeadAttention, Weights,
+    Activation, AttentionKeys, Bias, LayerNorm, Linear, Mask, MultiHeadAttention, Segments, Weights,
 };
 
 /// Sizes of a block.
@@ -110,16 +113,53 @@ impl Block {
     }
 }
 
-/// Loads blocks 0..`layers` below a prefix.
-pub(super) fn load_blocks(
-    weights: &Weights,
-    layers: usize,
-    shape: BlockShape,
-    layout: KeyLayout,
-) -> Result<Vec<Block>> {
-    (0..layers)
-        .map(|i| Block::load(&weights.pp(i), shape, layout))
-        .collect()
+/// A transformer's blocks, one after the other.
+#[derive(Debug, Clone)]
+pub(super) struct Blocks {
+    blocks: Arc<[Block]>,
+    segments: Segments,
+}
+
+impl Blocks {
+    /// Loads blocks 0..`layers` below a prefix.
+    pub(super) fn load(
+        weights: &Weights,
+        layers: usize,
+        shape: BlockShape,
+        layout: KeyLayout,
+    ) -> Result<Self> {
+        Ok(Self {
+            blocks: (0..layers)
+                .map(|i| Block::load(&weights.pp(i), shape, layout))
+                .collect::<Result<_>>()?,
+            segments: Segments::of(weights),
+        })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter()
+    }
+
+    /// Through some of the blocks, `[b, n, width]` to `[b, n, width]`.
+    pub(super) fn forward(&self, x: &Tensor, which: Range<usize>, mask: &Mask) -> Result<Tensor> {
+        let mut x = x.clone();
+        for i in which {
+            if !self.segments.recompute() {
+                x = self.blocks[i].forward(&x, mask)?;
+                continue;
+            }
+            let (blocks, mask) = (self.blocks.clone(), mask.clone());
+            x = self
+                .segments
+                .run(&x, move |x| blocks[i].forward(x, &mask))?;
+        }
+        Ok(x)
+    }
 }
 
 /// A linear map without bias into the shared space, stored `[out, in]` or `[in, out]`.

@@ -2,17 +2,20 @@
 
 use super::config::ResNetConfig;
 use super::init::normal;
+use std::sync::Arc;
+
 use crate::error::{Result, ZooError};
 use candle_core::Tensor;
-use lucency_nn::{Bias, Init, Linear, Mask, Mode, NormedConv2d, Sizes, Weights, ops};
+use lucency_nn::{Bias, Init, Linear, Mask, Mode, NormedConv2d, Segments, Sizes, Weights, ops};
 
 /// Three convolutions and a pool, four stages of bottlenecks, an attention pool.
 #[derive(Debug, Clone)]
 pub(super) struct ResNet {
-    stem: [NormedConv2d; 3],
-    stages: [Vec<Bottleneck>; 4],
+    stem: Arc<[NormedConv2d; 3]>,
+    stages: [Vec<Arc<Bottleneck>>; 4],
     pool: AttentionPool,
     image_size: usize,
+    segments: Segments,
 }
 
 impl ResNet {
@@ -32,7 +35,7 @@ impl ResNet {
             };
             Ok(NormedConv2d::load(&conv, &norm, sizes, eps)?)
         };
-        let stage = |i: usize, inputs: usize, stride: usize| -> Result<Vec<Bottleneck>> {
+        let stage = |i: usize, inputs: usize, stride: usize| -> Result<Vec<Arc<Bottleneck>>> {
             let planes = width << i;
             let weights = weights.pp(format!("layer{}", i + 1));
             (0..config.layers[i])
@@ -41,16 +44,17 @@ impl ResNet {
                         0 => (inputs, stride),
                         _ => (planes * EXPANSION, 1),
                     };
-                    Bottleneck::load(&weights.pp(block), inputs, planes, stride, eps)
+                    let loaded = Bottleneck::load(&weights.pp(block), inputs, planes, stride, eps);
+                    loaded.map(Arc::new)
                 })
                 .collect()
         };
         Ok(Self {
-            stem: [
+            stem: Arc::new([
                 stem(1, 3, width / 2, 2)?,
                 stem(2, width / 2, width / 2, 1)?,
                 stem(3, width / 2, width, 1)?,
-            ],
+            ]),
             stages: [
                 stage(0, width, 1)?,
                 stage(1, width * EXPANSION, 2)?,
@@ -59,11 +63,12 @@ impl ResNet {
             ],
             pool: AttentionPool::load(&weights.pp("attnpool"), config, embed_dim)?,
             image_size: config.image_size,
+            segments: Segments::of(&weights),
         })
     }
 
-    /// The stem's output, `[b, width, s/4, s/4]` in the network's layout.
-    fn stem(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
+    /// The stem's output, `[b, width, s/4, s/4]` in the stem's layout.
+    fn stem(&self, pixels: &Tensor, mode: Mode) -> Result<Map> {
         let side = self.image_size;
         if pixels.rank() != 4 || pixels.dims()[1..] != [3, side, side] {
             return Err(ZooError::PixelShape {
@@ -71,53 +76,66 @@ impl ResNet {
                 found: pixels.dims().to_vec(),
             });
         }
-        let layout = self.layout();
-        let mut x = layout.of_image(pixels)?;
-        for conv in &self.stem {
-            x = layout.relu(conv, &x, mode)?;
-        }
-        layout.pool(&x, 2)
+        let layout = Layout::of(&self.stem[..]);
+        let pixels = Map::image(pixels.clone()).turned(layout)?;
+        let stem = self.stem.clone();
+        let x = self.run(&pixels, mode, move |x| {
+            let mut x = x.clone();
+            for conv in &*stem {
+                x = layout.relu(conv, &x, mode)?;
+            }
+            layout.pool(&x, 2)
+        })?;
+        Ok(Map { x, layout })
     }
 
-    fn layout(&self) -> Layout {
-        match self.stem[0].is_folded() {
-            true => Layout::Last,
-            false => Layout::First,
+    /// A part of the network. One that takes the batch's statistics also moves the running ones, so it is never computed twice.
+    fn run(
+        &self,
+        x: &Tensor,
+        mode: Mode,
+        part: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    ) -> Result<Tensor> {
+        match mode {
+            Mode::Train => part(x),
+            Mode::Eval => self.segments.run(x, part),
         }
+    }
+
+    /// A stage.
+    fn stage(&self, stage: usize, map: &Map, mode: Mode) -> Result<Map> {
+        let mut map = map.clone();
+        for block in &self.stages[stage] {
+            let (layout, x) = (block.layout(), map.turned(block.layout())?);
+            let block = block.clone();
+            let x = self.run(&x, mode, move |x| block.forward(x, mode))?;
+            map = Map { x, layout };
+        }
+        Ok(map)
     }
 
     /// The stem's and every stage's output, for comparison with other implementations.
     pub(super) fn stages(&self, pixels: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
-        let layout = self.layout();
         let mut maps = vec![self.stem(pixels, mode)?];
-        for stage in &self.stages {
-            let mut x = maps[maps.len() - 1].clone();
-            for block in stage {
-                x = block.forward(&x, layout, mode)?;
-            }
-            maps.push(x);
+        for stage in 0..self.stages.len() {
+            maps.push(self.stage(stage, &maps[stage], mode)?);
         }
-        maps.iter().map(|x| layout.to_image(x)).collect()
+        maps.iter().map(|map| map.turned(Layout::First)).collect()
     }
 
     /// The third stage's output, `[b, 16 * width, s/16, s/16]`.
     pub(super) fn trunk(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
-        let layout = self.layout();
-        let mut x = self.stem(pixels, mode)?;
-        for block in self.stages[..3].iter().flatten() {
-            x = block.forward(&x, layout, mode)?;
+        let mut map = self.stem(pixels, mode)?;
+        for stage in 0..3 {
+            map = self.stage(stage, &map, mode)?;
         }
-        layout.to_image(&x)
+        map.turned(Layout::First)
     }
 
     /// From the third stage's output to the embedding, `[b, embed_dim]`.
     pub(super) fn head(&self, hidden: &Tensor, mode: Mode) -> Result<Tensor> {
-        let layout = self.layout();
-        let mut x = layout.of_image(hidden)?;
-        for block in &self.stages[3] {
-            x = block.forward(&x, layout, mode)?;
-        }
-        self.pool.forward(&layout.tokens(&x)?)
+        let map = self.stage(3, &Map::image(hidden.clone()), mode)?;
+        self.pool.forward(&map.layout.tokens(&map.x)?)
     }
 
     /// Positions along a side of the trunk's output.
@@ -174,8 +192,14 @@ impl Bottleneck {
         })
     }
 
-    /// `[b, inputs, h, w]` to `[b, 4 * planes, h/stride, w/stride]`, in the network's layout.
-    fn forward(&self, x: &Tensor, layout: Layout, mode: Mode) -> Result<Tensor> {
+    fn layout(&self) -> Layout {
+        let own = [&self.narrow, &self.look, &self.widen];
+        Layout::of(own.into_iter().chain(&self.shortcut))
+    }
+
+    /// `[b, inputs, h, w]` to `[b, 4 * planes, h/stride, w/stride]`, in the block's layout.
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let layout = self.layout();
         let y = layout.relu(&self.narrow, x, mode)?;
         let y = layout.relu(&self.look, &y, mode)?;
         let y = layout.pool(&y, self.stride)?;
@@ -187,7 +211,32 @@ impl Bottleneck {
     }
 }
 
-/// Which axis of a map is innermost inside the network.
+/// A map between two parts of the network, which may lay out their channels differently.
+#[derive(Debug, Clone)]
+struct Map {
+    x: Tensor,
+    layout: Layout,
+}
+
+impl Map {
+    /// An image or a trunk's output, `[b, c, h, w]`.
+    fn image(x: Tensor) -> Self {
+        Self {
+            x,
+            layout: Layout::First,
+        }
+    }
+
+    fn turned(&self, to: Layout) -> Result<Tensor> {
+        match (self.layout, to) {
+            (Layout::First, Layout::Last) => Ok(ops::channels_last(&self.x)?),
+            (Layout::Last, Layout::First) => Ok(ops::channels_first(&self.x)?),
+            _ => Ok(self.x.clone()),
+        }
+    }
+}
+
+/// Which axis of a map is innermost inside a part of the network.
 #[derive(Debug, Clone, Copy)]
 enum Layout {
     /// `[b, c, h, w]`, for training.
@@ -197,17 +246,11 @@ enum Layout {
 }
 
 impl Layout {
-    fn of_image(self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::First => Ok(x.clone()),
-            Self::Last => Ok(ops::channels_last(x)?),
-        }
-    }
-
-    fn to_image(self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::First => Ok(x.clone()),
-            Self::Last => Ok(ops::channels_first(x)?),
+    /// The layout of a part made of these convolutions.
+    fn of<'a>(convs: impl IntoIterator<Item = &'a NormedConv2d>) -> Self {
+        match convs.into_iter().all(NormedConv2d::is_folded) {
+            true => Self::Last,
+            false => Self::First,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The text tower.
 
-use super::block::{Block, BlockShape, Projection, load_blocks};
+use super::block::{BlockShape, Blocks, Projection};
 use super::config::{KeyLayout, Pooling, TextConfig};
 use super::init::normal;
 use crate::error::{Result, ZooError};
@@ -12,7 +12,7 @@ use lucency_nn::{Bias, Embedding, LayerNorm, Linear, Mask, Weights};
 pub(super) struct TextTower {
     tokens: Embedding,
     positions: Tensor,
-    blocks: Vec<Block>,
+    blocks: Blocks,
     norm: LayerNorm,
     projection: Projection,
     pooling: Pooling,
@@ -55,7 +55,7 @@ impl TextTower {
         Ok(Self {
             tokens: Embedding::load(&tower.pp(tokens), config.vocab, width)?,
             positions: tower.get((context, width), positions, normal(0.01))?,
-            blocks: load_blocks(&tower.pp(blocks), config.layers, shape, layout)?,
+            blocks: Blocks::load(&tower.pp(blocks), config.layers, shape, layout)?,
             norm: LayerNorm::load(&tower.pp(norm), width, config.layer_norm_eps)?,
             projection: match layout {
                 KeyLayout::HuggingFace => Projection::OutIn(Linear::load(
@@ -83,11 +83,8 @@ impl TextTower {
     /// Token vectors `[b, n, width]` through all blocks.
     fn states(&self, tokens: &Tensor) -> Result<Tensor> {
         let n = tokens.dim(1)?;
-        let mut x = tokens.broadcast_add(&self.positions.narrow(0, 0, n)?)?;
-        for block in &self.blocks {
-            x = block.forward(&x, &Mask::Causal)?;
-        }
-        Ok(x)
+        let x = tokens.broadcast_add(&self.positions.narrow(0, 0, n)?)?;
+        self.blocks.forward(&x, 0..self.blocks.len(), &Mask::Causal)
     }
 
     /// Every position behind the last layer norm, `[b, n, width]`.

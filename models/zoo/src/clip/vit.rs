@@ -1,6 +1,6 @@
 //! The vision transformer.
 
-use super::block::{Block, BlockShape, Projection, load_blocks};
+use super::block::{BlockShape, Blocks, Projection};
 use super::config::{KeyLayout, VitConfig};
 use super::init::normal;
 use crate::error::{Result, ZooError};
@@ -14,7 +14,7 @@ pub(super) struct Vit {
     patches: PatchEmbedding,
     positions: Tensor,
     norm_before: LayerNorm,
-    blocks: Vec<Block>,
+    blocks: Blocks,
     norm_after: LayerNorm,
     projection: Projection,
     patch_size: usize,
@@ -68,7 +68,7 @@ impl Vit {
             patches: PatchEmbedding::load(&embeddings.pp(patches), 3, patch_size, width, Bias::No)?,
             positions: embeddings.get((grid * grid + 1, width), positions, std)?,
             norm_before: LayerNorm::load(&tower.pp(before), width, config.layer_norm_eps)?,
-            blocks: load_blocks(&tower.pp(blocks), config.layers, shape, layout)?,
+            blocks: Blocks::load(&tower.pp(blocks), config.layers, shape, layout)?,
             norm_after: LayerNorm::load(&tower.pp(after), width, config.layer_norm_eps)?,
             projection: match layout {
                 KeyLayout::HuggingFace => Projection::OutIn(Linear::load(
@@ -111,19 +111,15 @@ impl Vit {
 
     /// The input of the last block, `[b, 1 + n, width]`.
     pub(super) fn trunk(&self, pixels: &Tensor) -> Result<Tensor> {
-        let mut x = self.tokens(pixels)?;
-        for block in &self.blocks[..self.blocks.len() - 1] {
-            x = block.forward(&x, &Mask::None)?;
-        }
-        Ok(x)
+        let last = self.blocks.len() - 1;
+        self.blocks
+            .forward(&self.tokens(pixels)?, 0..last, &Mask::None)
     }
 
     /// The last block's output, `[b, 1 + n, width]`.
     pub(super) fn last_hidden(&self, hidden: &Tensor) -> Result<Tensor> {
-        match self.blocks.last() {
-            Some(block) => block.forward(hidden, &Mask::None),
-            None => Ok(hidden.clone()),
-        }
+        let n = self.blocks.len();
+        self.blocks.forward(hidden, n - 1..n, &Mask::None)
     }
 
     /// From the input of the last block to the embedding, `[b, embed_dim]`.
@@ -142,7 +138,7 @@ impl Vit {
     pub(super) fn attention(&self, pixels: &Tensor) -> Result<Vec<Tensor>> {
         let mut x = self.tokens(pixels)?;
         let mut maps = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
+        for block in self.blocks.iter() {
             let (next, map) = block.forward_with_weights(&x, &Mask::None)?;
             maps.push(map);
             x = next;

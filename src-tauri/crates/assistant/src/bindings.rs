@@ -94,6 +94,7 @@ pub fn typescript() -> String {
         LabelAgreement,
         TrainingMethod,
         TrainingNeed,
+        CalibrationMethod,
         TrainingOptions,
         TrainingPreset,
         TrainingColumns,
@@ -118,6 +119,7 @@ pub fn typescript() -> String {
         WorstCase,
         RecallRow,
         ForgottenRow,
+        RecalibrationRow,
         AdapterReport,
     );
     out

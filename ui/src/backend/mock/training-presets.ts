@@ -12,6 +12,8 @@ export const NO_OPTIONS: TrainingOptions = {
   tokens: null,
   frozen_blocks: null,
   seed: null,
+  checkpointing: null,
+  calibration: null,
 }
 
 function preset(
@@ -46,27 +48,27 @@ export const PRESETS: TrainingPreset[] = [
     'Hundreds: LoRA',
     'Small updates of every layer. For some hundred labelled cases of many patients.',
     'lora',
-    { epochs: 20, batch: 16, rate: 0.001, rank: 8, alpha: 16, seed: 0 },
+    { epochs: 20, batch: 16, rate: 0.001, rank: 8, alpha: 16, seed: 0, checkpointing: false },
   ),
   preset(
     'reports',
     'Reports: contrastive',
     'Learns which report belongs to which image. Similar cases become more alike to your own.',
     'contrastive',
-    { epochs: 20, batch: 64, rate: 0.00001, seed: 0 },
+    { epochs: 20, batch: 64, rate: 0.00001, seed: 0, checkpointing: false },
   ),
   preset(
     'prompt',
     'Words: prompt context',
     'Learns a few vectors before the class names. The towers stay as they are.',
     'prompt',
-    { epochs: 20, batch: 32, rate: 0.002, tokens: 8, seed: 0 },
+    { epochs: 20, batch: 32, rate: 0.002, tokens: 8, seed: 0, checkpointing: false },
   ),
   preset(
     'full',
     'All weights',
     'Changes the whole model. For thousands of cases; slow, and it forgets the most.',
     'full',
-    { epochs: 10, batch: 16, rate: 0.00001, frozen_blocks: 0, seed: 0 },
+    { epochs: 10, batch: 16, rate: 0.00001, frozen_blocks: 0, seed: 0, checkpointing: false },
   ),
 ]

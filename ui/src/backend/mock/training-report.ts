@@ -147,6 +147,16 @@ export function mockReport(adapter: AdapterSummary): AdapterReport {
     gain: { value: gain, low: gain - half, high: gain + half },
     accuracy: contrastive ? null : 0.68,
     base_accuracy: contrastive ? null : 0.41,
+    recalibration: contrastive
+      ? null
+      : {
+          method: 'standard',
+          cases: CASES,
+          ece_before: 0.118,
+          ece_after: 0.036,
+          brier_before: 0.187,
+          brier_after: 0.151,
+        },
     plots: contrastive ? [] : plots,
     confusion: contrastive
       ? null

@@ -184,6 +184,23 @@ pub struct RecallRow {
     pub before: FigureInterval,
 }
 
+/// Calibration error and Brier score before and after recalibration, on judged cases, means over the classes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct RecalibrationRow {
+    /// `standard`, `temperature`, `platt` or `isotonic`.
+    pub method: String,
+    /// Cases that it was fitted on; none if nothing says how many.
+    pub cases: Option<usize>,
+    /// Calibration error without it.
+    pub ece_before: f64,
+    /// Calibration error with it.
+    pub ece_after: f64,
+    /// Brier score without it.
+    pub brier_before: f64,
+    /// Brier score with it.
+    pub brier_after: f64,
+}
+
 /// How good an adapter is, beside its pack, on the same cases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct AdapterReport {
@@ -205,6 +222,9 @@ pub struct AdapterReport {
     pub accuracy: Option<f64>,
     /// The same before.
     pub base_accuracy: Option<f64>,
+    /// What recalibration was worth; none of an adapter without calibration.
+    #[serde(default)]
+    pub recalibration: Option<RecalibrationRow>,
     /// Plots of each class.
     pub plots: Vec<ClassPlots>,
     /// Exclusive classes alone.

@@ -90,6 +90,22 @@ pub struct TrainingOptions {
     pub frozen_blocks: Option<usize>,
     /// Seed of division, batches and views.
     pub seed: Option<u64>,
+    /// Whether blocks are computed again in the backward pass: less memory, longer steps. Not of a probe.
+    pub checkpointing: Option<bool>,
+    /// How logits become probabilities; none for a temperature and an offset a class, or Platt scaling of findings.
+    pub calibration: Option<CalibrationMethod>,
+}
+
+/// How logits become probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum CalibrationMethod {
+    /// One temperature.
+    Temperature,
+    /// A sigmoid for each class or finding.
+    Platt,
+    /// Isotonic regression for each class or finding.
+    Isotonic,
 }
 
 /// Which columns of a table say what.

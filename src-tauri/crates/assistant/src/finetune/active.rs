@@ -183,9 +183,13 @@ impl ActiveAdapter {
             })
             .collect();
         findings.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let origin = match self.manifest.cases {
+            0 => "trained elsewhere and judged on cases of yours".to_owned(),
+            cases => format!("trained on {cases} of your cases"),
+        };
         let mut note = format!(
-            "Classes of the adapter `{}`, trained on {} of your cases. They say nothing about images of another kind.",
-            self.manifest.name, self.manifest.cases
+            "Classes of the adapter `{}`, {origin}. They say nothing about images of another kind.",
+            self.manifest.name
         );
         if unsure {
             note.push_str(" It does not know: no class is likely enough.");

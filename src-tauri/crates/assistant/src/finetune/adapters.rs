@@ -1,4 +1,4 @@
-//! Adapters that are there: list, put into use, take back, remove, carry elsewhere.
+//! Adapters that are there: list, put into use, take back, remove.
 
 use std::fs;
 use std::path::Path;
@@ -16,10 +16,17 @@ use crate::ledger;
 use crate::{DEFAULT_PACK, Options, picture};
 
 /// Why an adapter that came without a report may not go live.
-const NO_REPORT: &str =
-    "it has no report: nobody judged it here; `lucency eval finetune` does, on cases of yours";
+const NO_REPORT: &str = "it has no report: nobody judged it here; `lucency eval finetune --attach` does, on cases of yours, and keeps the \
+                         verdict with it";
 
-fn io(what: &str) -> impl FnOnce(std::io::Error) -> AssistantError + use<'_> {
+/// What was found when an adapter was trained, and the plots beside it.
+pub(super) const REPORT: [&str; 2] = ["report.json", "details.json"];
+/// What was found later, on cases of this site, for an adapter that had no verdict.
+pub(super) const VERDICT: [&str; 2] = ["verdict.json", "verdict-details.json"];
+/// Who was calibrated on and who was judged then.
+pub(super) const VERDICT_CASES: &str = "verdict-cases.json";
+
+pub(super) fn io(what: &str) -> impl FnOnce(std::io::Error) -> AssistantError + use<'_> {
     move |source| AssistantError::Io {
         what: what.to_owned(),
         source,
@@ -49,9 +56,22 @@ pub(super) fn part<T: serde::de::DeserializeOwned>(adapter: &Adapter, file: &str
     })
 }
 
-/// What was found when an adapter was trained.
+/// The adapter's report: a later verdict if there is one, else what was found when it was trained.
 pub(super) fn report_of(adapter: &Adapter) -> Result<TrainReport> {
-    part(adapter, "report.json")
+    part(adapter, report_files(adapter)[0])
+}
+
+/// The plots of [`report_of`].
+pub(super) fn details_of(adapter: &Adapter) -> Result<Details> {
+    part(adapter, report_files(adapter)[1])
+}
+
+/// A verdict counts from when the manifest names it.
+fn report_files(adapter: &Adapter) -> [&'static str; 2] {
+    match adapter.manifest.files.contains_key(VERDICT[0]) {
+        true => VERDICT,
+        false => REPORT,
+    }
 }
 
 /// Hashes of the packs that are there.
@@ -129,7 +149,7 @@ pub fn adapters(options: &Options) -> Result<Vec<AdapterSummary>> {
 }
 
 /// Opens the pack that an adapter stands on, and checks that it is still that pack.
-fn fitting(options: &Options, adapter: &Adapter) -> Result<Pack> {
+pub(super) fn fitting(options: &Options, adapter: &Adapter) -> Result<Pack> {
     let base = &adapter.manifest.base;
     let pack = options.store().find(&base.name)?;
     let identity = BasePack {
@@ -148,7 +168,12 @@ pub fn activate(options: &Options, name: &str) -> Result<AdapterSummary> {
     fitting(options, &adapter)?;
     adapter.verify()?;
     let report = report_of(&adapter);
-    if report.is_err() && !adapter.manifest.files.contains_key("report.json") {
+    if report.is_err()
+        && !adapter
+            .manifest
+            .files
+            .contains_key(report_files(&adapter)[0])
+    {
         let message = format!("the adapter `{name}` may not go live: {NO_REPORT}");
         return Err(refuse("gate_refused", message));
     }
@@ -231,92 +256,11 @@ pub fn remove_adapter(options: &Options, name: &str) -> Result<()> {
     ledger::forget_adapter(&options.home, name).map(|_| ())
 }
 
-/// Writes an adapter as a folder that another workstation can import; file names of cases stay here.
-///
-/// Errors if something is at `to` already.
-pub fn export_adapter(options: &Options, name: &str, to: &Path) -> Result<()> {
-    let mut adapter = read(options, name)?;
-    adapter.verify()?;
-    let mut details: Details = part(&adapter, "details.json").unwrap_or_default();
-    details.worst.clear();
-    let text = serde_json::to_string_pretty(&details).map_err(|e| refuse("json", e.to_string()))?;
-    let files = &mut adapter.manifest.files;
-    files.insert(
-        "details.json".into(),
-        lucency_packs::digest(text.as_bytes()),
-    );
-    let copied: Vec<String> = files.keys().cloned().collect();
-    into_place(to, |fresh| {
-        for file in copied.iter().filter(|file| *file != "details.json") {
-            fs::copy(adapter.dir.join(file), fresh.join(file)).map_err(io(file))?;
-        }
-        fs::write(fresh.join("details.json"), &text).map_err(io("details.json"))?;
-        let manifest = serde_json::to_string_pretty(&adapter.manifest)
-            .map_err(|e| refuse("json", e.to_string()))?;
-        fs::write(fresh.join("adapter.json"), manifest).map_err(io("adapter.json"))
-    })
-}
-
-/// Takes an exported adapter in.
-///
-/// Errors if it is damaged, its name is taken, or the pack that it was made on is not there.
-pub fn import_adapter(options: &Options, from: &Path) -> Result<AdapterSummary> {
-    let adapter = Adapter::read(from)?;
-    if adapter.manifest.files.is_empty() {
-        let message = "the folder states no digests of its files; export the adapter again";
-        return Err(refuse("bad_adapter", message));
-    }
-    adapter.verify()?;
-    fitting(options, &adapter)?;
-    let name = &adapter.manifest.name;
-    let dir = adapter_folder(&options.home, name)?;
-    fs::create_dir_all(options.home.join("adapters")).map_err(io("the folder of adapters"))?;
-    let plain = |file: &&String| is_adapter_name(file);
-    into_place(&dir, |fresh| {
-        let files = adapter.manifest.files.keys().filter(plain);
-        for file in files.chain([&"adapter.json".to_owned()]) {
-            fs::copy(from.join(file), fresh.join(file)).map_err(io(file))?;
-        }
-        Ok(())
-    })?;
-    let taken_in = read(options, name)?;
-    taken_in.verify()?;
-    // It is there, whatever state the library is in.
-    let _ = ledger::note_adapters(&options.home);
-    summary_now(options, &taken_in)
-}
-
-/// Fills a folder beside its place and renames it.
-fn into_place(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    if dir.exists() {
-        return Err(refuse(
-            "name_taken",
-            format!(
-                "{} is there already; nothing was overwritten",
-                dir.display()
-            ),
-        ));
-    }
-    let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
-    let fresh = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempdir_in(parent.unwrap_or(Path::new(".")))
-        .map_err(io("the folder to write to"))?;
-    fill(fresh.path())?;
-    for entry in fs::read_dir(fresh.path()).into_iter().flatten().flatten() {
-        let flushed = fs::File::open(entry.path()).and_then(|file| file.sync_all());
-        flushed.map_err(io("the folder to write to"))?;
-    }
-    fs::rename(fresh.path(), dir).map_err(io("the folder to write to"))?;
-    let _ = fresh.keep(); // it has its name now
-    Ok(())
-}
-
 /// The image of one of an adapter's worst errors, a PNG file.
 ///
 /// Errors if there is no such error, or its image is gone.
 pub fn adapter_image(options: &Options, name: &str, index: usize) -> Result<Vec<u8>> {
-    let details: Details = part(&read(options, name)?, "details.json")?;
+    let details = details_of(&read(options, name)?)?;
     let worst = details.worst.get(index);
     let none = || refuse("no_case", format!("there is no worst case {index}"));
     let image = picture::open(Path::new(&worst.ok_or_else(none)?.path), 1)?.image;

@@ -5,12 +5,16 @@ use lucency_train::cohort::{
 };
 
 use super::cases::Cases;
+use super::refuse;
 use crate::error::Result;
 
 /// Patients of each class below which nobody is left out: a third of so few says nothing.
 pub const LEAST_PATIENTS: usize = 5;
 /// Training, validation and test.
 const SHARES: [f64; 3] = [0.6, 0.2, 0.2];
+
+/// Calibration and judgement of an adapter that was trained elsewhere.
+const JUDGING_SHARES: [f64; 2] = [0.4, 0.6];
 
 /// Rows by what they are for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +60,46 @@ impl Sides {
             sides.train = train;
             sides.validation = validation;
         }
+        Ok(sides)
+    }
+
+    /// Cases to calibrate on, as `validation`, and others to judge on, as `test`, for an adapter that was trained elsewhere: what the
+    /// table says (`test` is judged, the other words calibrate), else two fifths and three fifths of the patients.
+    ///
+    /// Arguments as [`Sides::of`]. Errors if there are fewer than five patients of a class, or the table puts a patient or an image on
+    /// both sides.
+    pub fn to_judge(
+        cases: &Cases,
+        groups: &[u64],
+        rows: &[usize],
+        strata: &[Vec<usize>],
+        fewest: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        if fewest < LEAST_PATIENTS {
+            return Err(refuse(
+                "too_few_patients",
+                format!(
+                    "the rarest class has {fewest} patients; calibrating on some and judging on others wants at least {LEAST_PATIENTS} of each class"
+                ),
+            ));
+        }
+        let (validation, test) = match &cases.parts {
+            None => two(groups, rows, strata, &JUDGING_SHARES, seed)?,
+            Some(parts) => rows.iter().partition(|i| parts[**i] != Part::Test),
+        };
+        let sides = Self {
+            train: Vec::new(),
+            validation,
+            test,
+        };
+        if sides.validation.is_empty() || sides.test.is_empty() {
+            return Err(refuse(
+                "bad_split",
+                "the table's split column leaves nothing to calibrate on, or nothing to judge on; it wants validation and test rows",
+            ));
+        }
+        sides.check(cases)?;
         Ok(sides)
     }
 

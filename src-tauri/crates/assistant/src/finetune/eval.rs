@@ -7,21 +7,27 @@ use lucency_train::cohort::{
     Leak, LeakKind, Member, Part, SplitRecord, find_leaks, join_duplicates,
 };
 use lucency_train::finetune::{
-    Adapter, Evaluation, Gate, LabelTable, Method, Pictures, Scorer, adapter_folder, evaluate,
-    gate, with_adapter,
+    Adapter, Calibration, Evaluation, Gate, LabelTable, Method, Pictures, Recalibration, Scorer,
+    adapter_folder, evaluate, gate, with_adapter,
 };
 use lucency_train::statistics::Bootstrap;
 use serde::Serialize;
 use serde_json::json;
 
+use super::adapters::VERDICT_CASES;
+use super::attach::{attach, refuse_second};
 use super::cases::Cases;
 use super::judge::scores_table;
 use super::pairs::{PairsReport, gate_pairs, judge_pairs, with_report};
+use super::scored::Scored;
 use super::{Base, refuse};
 use crate::Options;
 use crate::dto::TrainingData;
 use crate::error::{AssistantError, Result};
 use crate::ledger;
+
+/// Who was trained on, as a run records it.
+const SPLIT: &str = "split.json";
 
 /// An adapter beside its base.
 #[derive(Debug, Serialize)]
@@ -39,6 +45,11 @@ pub struct EvalReport {
     /// The row of the first of them, counted from 1.
     #[serde(skip)]
     pub first_near_duplicate: Option<usize>,
+    /// Whether the report is kept with the adapter.
+    pub kept: bool,
+    /// What the adapter's calibration is worth on these cases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recalibration: Option<Recalibration>,
     /// By class and over all.
     #[serde(flatten)]
     pub evaluation: Option<Evaluation>,
@@ -49,30 +60,73 @@ pub struct EvalReport {
     pub gate: Gate,
 }
 
+/// What is to be judged.
+#[derive(Clone, Copy)]
+pub struct EvalRequest<'a> {
+    /// Name of the adapter.
+    pub adapter: &'a str,
+    /// Name or folder of the pack; none for the one that the adapter names.
+    pub pack: Option<&'a str>,
+    /// Cases to judge on.
+    pub data: &'a TrainingData,
+    /// Where a table of all probabilities is written.
+    pub scores: Option<&'a Path>,
+    /// Of the resamples behind the intervals, and of a division into sides.
+    pub seed: u64,
+    /// What becomes of the report.
+    pub verdict: Verdict,
+}
+
+/// What becomes of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is printed.
+    Told,
+    /// It is kept with the adapter, which may go live by it: some of the patients calibrate, the others are judged.
+    Kept(Calibration),
+}
+
+/// An adapter with cases to judge it on.
+pub(super) struct Trial {
+    pub adapter: Adapter,
+    pub base: Base,
+    pub cases: Cases,
+    pub groups: Vec<u64>,
+    /// None after contrastive training.
+    pub table: Option<LabelTable>,
+    pub scorer: Scorer,
+    /// Cases that look like one trained on.
+    pub near: Vec<Leak>,
+    /// Whether nothing says whom it was trained on.
+    pub unknown: bool,
+}
+
 /// Judges an adapter on cases of other patients.
 ///
-/// - `pack`: none for the one that the adapter names
-/// - `scores`: where a table of all probabilities is written
-/// - `seed`: of the resamples behind the intervals
-///
-/// Errors if a case is of a patient, or an image, that was trained on.
-#[allow(clippy::too_many_arguments)] // where, which adapter, which cases, and how to stop and report
+/// Errors if a case is of a patient, or an image, that was trained on, or was calibrated on by an earlier verdict; and for a verdict that is
+/// to be kept if there is one already, or too few patients.
 pub fn evaluate_adapter(
     options: &Options,
-    name: &str,
-    pack: Option<&str>,
-    data: &TrainingData,
-    scores: Option<&Path>,
-    seed: u64,
+    request: &EvalRequest<'_>,
     stop: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<EvalReport> {
+    if let Verdict::Kept(_) = request.verdict {
+        let dir = adapter_folder(&options.home, request.adapter)?;
+        refuse_second(&Adapter::read(&dir)?)?;
+    }
     let started = ledger::now();
-    let report = judge(options, name, pack, data, scores, seed, stop, progress)?;
-    let hash = Adapter::read(&adapter_folder(&options.home, name)?)?
-        .manifest
-        .base
-        .hash;
+    let trial = Trial::open(options, request, stop, progress)?;
+    let hash = trial.adapter.manifest.base.hash.clone();
+    let report = match request.verdict {
+        Verdict::Kept(how) => {
+            let report = attach(options, trial, request, how, stop, progress)?;
+            // The verdict is there, whatever state the library is in.
+            let _ = ledger::note_adapters(&options.home);
+            report
+        }
+        Verdict::Told => trial.tell(request, stop, progress)?,
+    };
     let evaluation = report.evaluation.as_ref();
     let outcome = json!({
         "cases": evaluation.map(|e| e.n),
@@ -81,112 +135,182 @@ pub fn evaluate_adapter(
         "recall_at_5": report.retrieval.as_ref().map(|r| r.recall_at_5),
         "passes": report.gate.passes,
     });
-    let what = ("adapter", started);
-    ledger::judged(&options.home, data, (&hash, Some(name)), what, outcome)?;
+    let (pack, what) = ((hash.as_str(), Some(request.adapter)), ("adapter", started));
+    ledger::judged(&options.home, request.data, pack, what, outcome)?;
     Ok(report)
 }
 
-#[allow(clippy::too_many_arguments)] // as above
-fn judge(
-    options: &Options,
-    name: &str,
-    pack: Option<&str>,
-    data: &TrainingData,
-    scores: Option<&Path>,
-    seed: u64,
-    stop: &Interrupt,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<EvalReport> {
-    let dir = adapter_folder(&options.home, name)?;
-    let stated = Adapter::read(&dir)?.manifest;
-    let base = Base::open(options, Some(pack.unwrap_or(&stated.base.name)))?;
-    let identity = base.identity();
-    let adapter = Adapter::open(&dir, &identity)?;
-    let manifest = &adapter.manifest;
-    let preprocess = base.preprocess();
-    let cases = Cases::read(
-        data,
-        preprocess,
-        &identity,
-        &manifest.renamed,
-        stop,
-        progress,
-    )?;
-    // PEFT's files do not say whom an adapter was trained on.
-    let record = "split.json";
-    let unknown = !manifest.files.contains_key(record) && !adapter.dir.join(record).exists();
-    let near = match unknown {
-        true => Vec::new(),
-        false => refuse_leaks(&adapter, &cases)?,
-    };
-    let groups = join_duplicates(&cases.members);
-    let mut report = EvalReport {
-        adapter: name.to_owned(),
-        method: manifest.method,
-        pack: identity.name,
-        near_duplicates: near.len(),
-        trained_on_unknown: unknown,
-        first_near_duplicate: near.first().map(|leak| leak.judged + 1),
-        evaluation: None,
-        retrieval: None,
-        gate: Gate {
-            passes: false,
-            reasons: Vec::new(),
-            warnings: Vec::new(),
-        },
-    };
-    let nameless = manifest.classes.is_empty() && manifest.method != Method::Contrastive;
-    let table = match nameless {
-        true => Some(LabelTable::read(&cases.labels, &groups)?),
-        false => None,
-    };
-    let scorer = match &table {
-        None => Scorer::open(&adapter, base.model(), base.templates())?,
-        Some(table) => {
-            adapter.verify()?;
-            let towers = with_adapter(base.model(), adapter.trained()?, &adapter.plan()?)?;
-            let (names, templates) = (&table.names, base.templates());
-            Scorer::of_towers(towers, names, templates, table.exclusive(), None)?
+impl Trial {
+    fn open(
+        options: &Options,
+        request: &EvalRequest<'_>,
+        stop: &Interrupt,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        let dir = adapter_folder(&options.home, request.adapter)?;
+        let stated = Adapter::read(&dir)?.manifest;
+        let base = Base::open(options, Some(request.pack.unwrap_or(&stated.base.name)))?;
+        let identity = base.identity();
+        let adapter = Adapter::open(&dir, &identity)?;
+        let manifest = &adapter.manifest;
+        let (data, renamed) = (request.data, &manifest.renamed);
+        let cases = Cases::read(data, base.preprocess(), &identity, renamed, stop, progress)?;
+        // PEFT's files do not say whom an adapter was trained on.
+        let has = |file: &str| manifest.files.contains_key(file) || adapter.dir.join(file).exists();
+        let unknown = !has(SPLIT);
+        let mut near = Vec::new();
+        for record in [SPLIT, VERDICT_CASES].into_iter().filter(|file| has(file)) {
+            near.extend(refuse_leaks(&adapter, record, &cases)?);
         }
-    };
-    if manifest.method == Method::Contrastive {
-        let rows = with_report(&cases);
-        let none = || refuse("bad_adapter", "the adapter has no towers");
-        let towers = scorer.towers().ok_or_else(none)?;
-        let found = judge_pairs(&base, towers, &cases, &rows, &groups, stop, progress)?;
-        report.gate = gate_pairs(&found);
-        report.retrieval = Some(found);
-        return Ok(report);
+        let groups = join_duplicates(&cases.members);
+        let nameless = manifest.classes.is_empty() && manifest.method != Method::Contrastive;
+        let asked = match nameless {
+            true => Some(LabelTable::read(&cases.labels, &groups)?),
+            false => None,
+        };
+        let scorer = match &asked {
+            None => Scorer::open(&adapter, base.model(), base.templates())?,
+            Some(table) => {
+                adapter.verify()?;
+                let towers = with_adapter(base.model(), adapter.trained()?, &adapter.plan()?)?;
+                let (names, templates) = (&table.names, base.templates());
+                Scorer::of_towers(towers, names, templates, table.exclusive(), None)?
+            }
+        };
+        let table = match (asked, manifest.method) {
+            (_, Method::Contrastive) => None,
+            (Some(table), _) => Some(table),
+            (None, _) => {
+                let (names, exclusive) = (&manifest.classes, manifest.exclusive);
+                Some(LabelTable::read_as(names, exclusive, &cases.labels)?)
+            }
+        };
+        Ok(Self {
+            adapter,
+            base,
+            cases,
+            groups,
+            table,
+            scorer,
+            near,
+            unknown,
+        })
     }
-    let table = match table {
-        Some(table) => table,
-        None => LabelTable::read_as(&manifest.classes, manifest.exclusive, &cases.labels)?,
-    };
-    let adapted = scorer.probabilities(&base.clip, preprocess, &cases, stop, progress)?;
-    let zero_shot = base.zero_shot(&table.names, table.exclusive())?;
-    let before = zero_shot.probabilities(&base.clip, preprocess, &cases, stop, progress)?;
-    let plan = Bootstrap {
-        seed,
-        ..Bootstrap::default()
-    };
-    let (names, labels) = (&table.names, &table.labels);
-    let found = evaluate(names, &adapted, &before, labels, &groups, &plan)?;
-    if let Some(path) = scores {
-        let rows: Vec<usize> = (0..cases.len()).collect();
-        let text = scores_table(&cases, &rows, &table, &adapted, &before);
-        std::fs::write(path, text).map_err(|source| AssistantError::Io {
-            what: path.display().to_string(),
-            source,
-        })?;
+
+    /// A report without figures.
+    pub(super) fn report(&self) -> EvalReport {
+        EvalReport {
+            adapter: self.adapter.manifest.name.clone(),
+            method: self.adapter.manifest.method,
+            pack: self.base.identity().name,
+            near_duplicates: self.near.len(),
+            trained_on_unknown: self.unknown,
+            first_near_duplicate: self.near.first().map(|leak| leak.judged + 1),
+            kept: false,
+            recalibration: None,
+            evaluation: None,
+            retrieval: None,
+            gate: Gate {
+                passes: false,
+                reasons: Vec::new(),
+                warnings: Vec::new(),
+            },
+        }
     }
-    report.gate = gate(&found);
-    report.evaluation = Some(found);
-    Ok(report)
+
+    /// Judges all cases.
+    fn tell(
+        &self,
+        request: &EvalRequest<'_>,
+        stop: &Interrupt,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<EvalReport> {
+        let mut report = self.report();
+        let Some(table) = &self.table else {
+            let rows = with_report(&self.cases);
+            let none = || refuse("bad_adapter", "the adapter has no towers");
+            let towers = self.scorer.towers().ok_or_else(none)?;
+            let (base, cases, groups) = (&self.base, &self.cases, &self.groups);
+            let found = judge_pairs(base, towers, cases, &rows, groups, stop, progress)?;
+            report.gate = gate_pairs(&found);
+            report.retrieval = Some(found);
+            return Ok(report);
+        };
+        let rows: Vec<usize> = (0..self.cases.len()).collect();
+        let judged = self.judge(table, &self.scorer, &rows, request, stop, progress)?;
+        report.gate = gate(&judged.evaluation);
+        if let Some(calibration) = self.scorer.calibration() {
+            let worth = judged
+                .scored
+                .worth(calibration.method(), None, &table.labels);
+            report.recalibration = Some(worth?);
+        }
+        report.evaluation = Some(judged.evaluation);
+        Ok(report)
+    }
+
+    /// Judges some of the cases, and writes the table of their scores if it is asked for.
+    ///
+    /// - `table`: labels of all cases
+    pub(super) fn judge(
+        &self,
+        table: &LabelTable,
+        scorer: &Scorer,
+        rows: &[usize],
+        request: &EvalRequest<'_>,
+        stop: &Interrupt,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<JudgedRows> {
+        let (clip, preprocess) = (&self.base.clip, self.base.preprocess());
+        let chosen = self.cases.chosen(rows);
+        let logits = scorer.logits(clip, preprocess, &chosen, stop, progress)?;
+        let scored = Scored::of(scorer, &logits);
+        let zero_shot = self.base.zero_shot(&table.names, table.exclusive())?;
+        let before = zero_shot.probabilities(clip, preprocess, &chosen, stop, progress)?;
+        let own = LabelTable {
+            names: table.names.clone(),
+            labels: table.labels.select(rows),
+        };
+        let groups: Vec<u64> = rows.iter().map(|i| self.groups[*i]).collect();
+        let plan = Bootstrap {
+            seed: request.seed,
+            ..Bootstrap::default()
+        };
+        let after = &scored.calibrated;
+        let evaluation = evaluate(&own.names, after, &before, &own.labels, &groups, &plan)?;
+        if let Some(path) = request.scores {
+            let text = scores_table(&self.cases, rows, &own, after, &before);
+            std::fs::write(path, text).map_err(|source| AssistantError::Io {
+                what: path.display().to_string(),
+                source,
+            })?;
+        }
+        Ok(JudgedRows {
+            own,
+            scored,
+            before,
+            evaluation,
+        })
+    }
+}
+
+/// What was found of some rows.
+pub(super) struct JudgedRows {
+    /// Their labels.
+    pub own: LabelTable,
+    pub scored: Scored,
+    /// Probabilities of the pack alone.
+    pub before: Vec<Vec<f64>>,
+    pub evaluation: Evaluation,
 }
 
 /// Refuses cases of patients, or images, that were trained on; returns those that merely look alike.
-fn refuse_leaks(adapter: &Adapter, cases: &Cases) -> Result<Vec<Leak>> {
-    let record = SplitRecord::load(&adapter.dir.join("split.json"))?;
+fn refuse_leaks(adapter: &Adapter, record: &str, cases: &Cases) -> Result<Vec<Leak>> {
+    let used = match record {
+        SPLIT => "trained on",
+        _ => "calibrated on",
+    };
+    let record = SplitRecord::load(&adapter.dir.join(record))?;
     let trained: Vec<Member> = record
         .cases
         .iter()
@@ -205,7 +329,7 @@ fn refuse_leaks(adapter: &Adapter, cases: &Cases) -> Result<Vec<Leak>> {
         return Err(refuse(
             "leak",
             format!(
-                "{} cases are of patients and {} are images that the adapter was trained on (first: row {}); \
+                "{} cases are of patients and {} are images that the adapter was {used} (first: row {}); \
                  judge it on other patients",
                 patients.len(),
                 images.len(),

@@ -6,8 +6,9 @@ use std::path::Path;
 use lucency_nn::{Interrupt, Progress};
 use lucency_train::cohort::{SplitRecord, join_duplicates};
 use lucency_train::finetune::{
-    Adapter, AdapterManifest, BasePack, Evaluation, FORMAT, FeatureSet, Gate, LabelTable, Learned,
-    Method, ProbeChoice, Scorer, Towers, adapter_folder, contradictions, evaluate, gate,
+    Adapter, AdapterManifest, BasePack, Calibration, Evaluation, FORMAT, FeatureSet, Gate,
+    LabelTable, Learned, Method, ProbeChoice, Recalibration, Scorer, Towers, adapter_folder,
+    contradictions, evaluate, gate,
 };
 use lucency_train::statistics::Bootstrap;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ use super::divide::Sides;
 use super::forgotten::{ForgottenTask, forgotten};
 use super::judge::{Details, details, paths};
 use super::pairs::PairsReport;
+use super::preset::calibration_of;
+use super::scored::{Judged, Scored};
 use super::{Base, Numbers, refuse};
 use crate::Options;
 use crate::dto::{ClassCount, TrainingRequest};
@@ -57,6 +60,9 @@ pub struct TrainReport {
     /// Before and after; none if no case was left out.
     #[serde(flatten)]
     pub evaluation: Option<Evaluation>,
+    /// What recalibration was worth on the judged cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibration: Option<Recalibration>,
     /// After contrastive training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<PairsReport>,
@@ -218,6 +224,7 @@ impl Site<'_> {
             steps: None,
             judged_on: "nothing: no case was left out".into(),
             evaluation: None,
+            recalibration: None,
             retrieval: None,
             forgotten: Vec::new(),
             gate: Gate {
@@ -250,16 +257,23 @@ impl Site<'_> {
         Ok(record)
     }
 
-    pub(super) fn probabilities(
+    /// What an adapter says of rows, without and with its calibration.
+    pub(super) fn score(
         &self,
         scorer: &Scorer,
         rows: &[usize],
         stop: &Interrupt,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<Vec<f64>>> {
+    ) -> Result<Scored> {
         let (clip, preprocess) = (&self.base.clip, self.base.preprocess());
         let chosen = self.cases.chosen(rows);
-        Ok(scorer.probabilities(clip, preprocess, &chosen, stop, progress)?)
+        let logits = scorer.logits(clip, preprocess, &chosen, stop, progress)?;
+        Ok(Scored::of(scorer, &logits))
+    }
+
+    /// The calibration that was asked for.
+    pub(super) fn calibration(&self) -> Calibration {
+        calibration_of(self.job.request.options.calibration)
     }
 
     /// Puts the figures into the report; returns what is shown beside them.
@@ -286,17 +300,20 @@ impl Site<'_> {
         let plan = Bootstrap::default();
         let found = evaluate(
             &own.names,
-            &judged.after,
+            &judged.scored.calibrated,
             &before,
             &own.labels,
             &patients,
             &plan,
         )?;
         report.gate = gate(&found);
+        if let Some((how, on)) = judged.calibration {
+            report.recalibration = Some(judged.scored.worth(how, Some(on), &own.labels)?);
+        }
         report.judged_on = judged.how.to_owned();
         report.evaluation = Some(found);
         let files = paths(&self.cases, judged.rows);
-        details(&own, &judged.after, &before, &files)
+        details(&own, &judged.scored.calibrated, &before, &files)
     }
 
     /// Puts into the report what the adapted towers no longer know, and warns of it.
@@ -343,13 +360,6 @@ impl Site<'_> {
         Adapter::write(self.dir, manifest, learned, &beside)?;
         Ok(report)
     }
-}
-
-/// Rows that were judged, with their probabilities.
-pub(super) struct Judged<'a> {
-    pub rows: &'a [usize],
-    pub after: Vec<Vec<f64>>,
-    pub how: &'static str,
 }
 
 /// Cases and patients of each class.

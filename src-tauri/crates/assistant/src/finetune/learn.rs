@@ -2,17 +2,18 @@
 
 use lucency_nn::{Interrupt, Progress};
 use lucency_train::finetune::{
-    Calibrator, Learned, Method, Scorer, Task, TunePlan, fit_probe, tune, tune_pairs,
+    Calibration, Calibrator, Learned, Method, Scorer, Task, TunePlan, fit_probe, tune, tune_pairs,
 };
 use lucency_train::probe::{Labels, ProbePlan};
 use lucency_train::run::Ending;
 
 use super::decide::decisions;
 use super::divide::Sides;
-use super::fit::{Judged, Made, Site, TrainReport, counts, json};
+use super::fit::{Made, Site, TrainReport, counts, json};
 use super::judge::Details;
 use super::pairs::{gate_pairs, judge_pairs, with_report};
 use super::refuse;
+use super::scored::{Judged, Scored};
 use crate::error::{AssistantError, Result};
 
 impl Site<'_> {
@@ -49,13 +50,19 @@ impl Site<'_> {
             stop,
             progress,
         )?;
+        let (outcome, left_out) = match self.calibration() {
+            Calibration::Standard => {
+                let left_out = outcome.left_out_probabilities();
+                (outcome, left_out)
+            }
+            how => outcome.recalibrated(how, &labels, &of, plan.seed)?,
+        };
         let scorer = Scorer::of_probe(
             outcome.probe.clone(),
             outcome.features,
             table.exclusive(),
             outcome.calibration.clone(),
         );
-        let left_out = outcome.left_out_probabilities();
         let mut manifest = self.manifest(Method::Probe, plan.seed);
         manifest.features = Some(outcome.features);
         manifest.calibration = Some(outcome.calibration.clone());
@@ -68,12 +75,17 @@ impl Site<'_> {
         let judged = match sides.test.is_empty() {
             true => Judged {
                 rows: &sides.train,
-                after: left_out,
+                scored: Scored {
+                    plain: outcome.left_out.iter().map(|z| scorer.plain(z)).collect(),
+                    calibrated: left_out,
+                },
+                calibration: Some((self.calibration(), sides.train.len())),
                 how: "all cases, each by a fit without its patient",
             },
             false => Judged {
                 rows: &sides.test,
-                after: self.probabilities(&scorer, &sides.test, stop, progress)?,
+                scored: self.score(&scorer, &sides.test, stop, progress)?,
+                calibration: Some((self.calibration(), sides.train.len())),
                 how: "the table's test cases",
             },
         };
@@ -129,7 +141,7 @@ impl Site<'_> {
             let (clip, preprocess) = (&self.base.clip, self.base.preprocess());
             let logits = scorer.logits(clip, preprocess, &chosen, stop, progress)?;
             // A class without a validation case cannot be calibrated; its probabilities stay as they are.
-            manifest.calibration = Calibrator::fit(&logits, &labels).ok();
+            manifest.calibration = Calibrator::fit(self.calibration(), &logits, &labels).ok();
             scorer = scorer.calibrated(manifest.calibration.clone());
             let validated: Vec<Vec<f64>> = logits.iter().map(|z| scorer.probability(z)).collect();
             decisions(&mut manifest, &table, &validated, &labels);
@@ -138,7 +150,9 @@ impl Site<'_> {
             true => None,
             false => Some(Judged {
                 rows: &sides.test,
-                after: self.probabilities(&scorer, &sides.test, stop, progress)?,
+                scored: self.score(&scorer, &sides.test, stop, progress)?,
+                calibration: (manifest.calibration.is_some())
+                    .then_some((self.calibration(), sides.validation.len())),
                 how: match self.cases.parts {
                     Some(_) => "the table's test cases",
                     None => "a fifth of the patients, who were left out",

@@ -2,6 +2,7 @@
 
 mod active;
 mod adapters;
+mod attach;
 mod base;
 mod cases;
 mod courtesy;
@@ -23,23 +24,23 @@ mod pool;
 mod preset;
 mod preview;
 mod run;
+mod scored;
 mod scrub;
 mod start;
 mod table;
+mod travel;
 
 pub(crate) use active::{ActiveAdapter, active_adapter};
-pub use adapters::{
-    activate, adapter_image, adapters, export_adapter, import_adapter, remove_adapter, rollback,
-};
+pub use adapters::{activate, adapter_image, adapters, remove_adapter, rollback};
 pub use base::Base;
 pub use cases::image_below;
 pub use courtesy::Courtesy;
 pub use estimate::estimate;
-pub use eval::{EvalReport, evaluate_adapter};
+pub use eval::{EvalReport, EvalRequest, Verdict, evaluate_adapter};
 pub use fit::{TrainReport, fit};
 pub use foreign::{Stated, import_foreign, is_foreign};
 pub use forgotten::ForgottenTask;
-pub use learning::{LearningCurve, LearningPlan, LearningPoint, learning_curve};
+pub use learning::{Amount, LearningCurve, LearningPlan, LearningPoint, learning_curve};
 pub use library::{library_data, library_pairs};
 pub use page::adapter_report;
 pub use paper::report_pdf;
@@ -51,6 +52,7 @@ pub use run::{
 pub(crate) use scrub::{forget_images, shows_images};
 pub use start::{Background, carry_out};
 pub use table::{Table, parse_columns, parse_renamings, read_table};
+pub use travel::{export_adapter, import_adapter};
 
 use crate::error::AssistantError;
 

@@ -1,13 +1,15 @@
 //! What an adapter's report page shows.
 
-use lucency_train::finetune::{ClassReport, Evaluation, MacroReport};
+use lucency_train::finetune::{ClassReport, Evaluation, MacroReport, Recalibration};
 
 use super::ForgottenTask;
-use super::adapters::{part, read, report_of, summary_now};
-use super::judge::Details;
+use super::adapters::{details_of, read, report_of, summary_now};
 use super::pairs::{PairsReport, Recall};
 use crate::Options;
-use crate::dto::{AdapterReport, ClassFigures, FigureInterval, ForgottenRow, RecallRow, ReportRow};
+use crate::dto::{
+    AdapterReport, ClassFigures, FigureInterval, ForgottenRow, RecalibrationRow, RecallRow,
+    ReportRow,
+};
 use crate::error::Result;
 
 /// What an adapter's report page shows.
@@ -16,7 +18,7 @@ use crate::error::Result;
 pub fn adapter_report(options: &Options, name: &str) -> Result<AdapterReport> {
     let adapter = read(options, name)?;
     let report = report_of(&adapter)?;
-    let details: Details = part(&adapter, "details.json").unwrap_or_default();
+    let details = details_of(&adapter).unwrap_or_default();
     let (evaluation, retrieval) = (report.evaluation.as_ref(), report.retrieval.as_ref());
     let value = |after: Option<f64>, before: Option<f64>| Some(after? - before?);
     let gain = match (evaluation, retrieval) {
@@ -42,12 +44,24 @@ pub fn adapter_report(options: &Options, name: &str) -> Result<AdapterReport> {
         gain,
         accuracy: evaluation.and_then(|e| e.adapted.overall.accuracy),
         base_accuracy: evaluation.and_then(|e| e.base.overall.accuracy),
+        recalibration: report.recalibration.map(recalibration_row),
         plots: details.plots,
         confusion: details.confusion,
         worst: details.worst,
         retrieval: retrieval.map(recall_rows).unwrap_or_default(),
         forgotten: report.forgotten.iter().map(forgotten_row).collect(),
     })
+}
+
+fn recalibration_row(r: Recalibration) -> RecalibrationRow {
+    RecalibrationRow {
+        method: r.method.name().into(),
+        cases: r.fitted_on,
+        ece_before: r.ece_before,
+        ece_after: r.ece_after,
+        brier_before: r.brier_before,
+        brier_after: r.brier_after,
+    }
 }
 
 fn forgotten_row(task: &ForgottenTask) -> ForgottenRow {

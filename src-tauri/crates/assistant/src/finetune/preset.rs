@@ -1,11 +1,13 @@
 //! Choices of method with numbers that work for most sites.
 
-use lucency_train::finetune::{Method, TunePlan};
+use lucency_train::finetune::{Calibration, Method, TunePlan};
 use lucency_train::optim::Rate;
 use lucency_train::probe::ProbePlan;
 
 use super::refuse;
-use crate::dto::{TrainingMethod, TrainingNeed, TrainingOptions, TrainingPreset};
+use crate::dto::{
+    CalibrationMethod, TrainingMethod, TrainingNeed, TrainingOptions, TrainingPreset,
+};
 use crate::error::Result;
 
 /// Everything that a run's training follows from.
@@ -28,6 +30,21 @@ impl From<TrainingMethod> for Method {
             TrainingMethod::Contrastive => Self::Contrastive,
         }
     }
+}
+
+impl From<CalibrationMethod> for Calibration {
+    fn from(method: CalibrationMethod) -> Self {
+        match method {
+            CalibrationMethod::Temperature => Self::Temperature,
+            CalibrationMethod::Platt => Self::Platt,
+            CalibrationMethod::Isotonic => Self::Isotonic,
+        }
+    }
+}
+
+/// The calibration that is asked for.
+pub(super) fn calibration_of(asked: Option<CalibrationMethod>) -> Calibration {
+    asked.map_or(Calibration::Standard, Calibration::from)
 }
 
 impl From<Method> for TrainingMethod {
@@ -166,6 +183,8 @@ fn stated(row: &Row) -> TrainingOptions {
         tokens: only(&[Prefix, Prompt], plan.tokens),
         frozen_blocks: only(&[Full, Contrastive], plan.frozen_blocks),
         seed: Some(plan.seed),
+        checkpointing: Some(plan.checkpointing),
+        calibration: None,
     }
 }
 
@@ -200,6 +219,7 @@ pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMetho
     plan.tokens = options.tokens.unwrap_or(plan.tokens);
     plan.frozen_blocks = options.frozen_blocks.unwrap_or(plan.frozen_blocks);
     plan.seed = options.seed.unwrap_or(plan.seed);
+    plan.checkpointing = options.checkpointing.unwrap_or(plan.checkpointing);
     plan.check()?;
     Ok((row.method, Numbers::Tune(plan)))
 }

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::adapters::part;
+use super::adapters::{REPORT, VERDICT, part};
 use super::fit::json;
 use super::judge::Details;
 use crate::error::Result;
 use crate::ledger;
 
-const DETAILS: &str = "details.json";
+/// What shows worst errors: beside the report of the run, and beside a later verdict.
+const DETAILS: [&str; 2] = [REPORT[1], VERDICT[1]];
 
 /// Takes images out of the reports of all adapters, which show the worst errors of their runs.
 ///
@@ -18,18 +19,20 @@ const DETAILS: &str = "details.json";
 pub(crate) fn forget_images(home: &Path, images: &[PathBuf]) -> Result<usize> {
     let mut taken_out = 0;
     for mut adapter in ledger::adapters(home) {
-        let Ok(mut details) = part::<Details>(&adapter, DETAILS) else {
-            continue; // it shows nothing
-        };
-        let before = details.worst.len();
-        details.worst.retain(|worst| {
-            !images
-                .iter()
-                .any(|image| same(image, Path::new(&worst.path)))
-        });
-        if details.worst.len() < before {
-            adapter.replace(DETAILS, &json(&details)?)?;
-            taken_out += before - details.worst.len();
+        for file in DETAILS {
+            let Ok(mut details) = part::<Details>(&adapter, file) else {
+                continue; // it shows nothing
+            };
+            let before = details.worst.len();
+            details.worst.retain(|worst| {
+                !images
+                    .iter()
+                    .any(|image| same(image, Path::new(&worst.path)))
+            });
+            if details.worst.len() < before {
+                adapter.replace(file, &json(&details)?)?;
+                taken_out += before - details.worst.len();
+            }
         }
     }
     Ok(taken_out)
@@ -38,7 +41,11 @@ pub(crate) fn forget_images(home: &Path, images: &[PathBuf]) -> Result<usize> {
 /// True if the report of an adapter shows an image.
 pub(crate) fn shows_images(home: &Path) -> bool {
     let shows = |details: Details| !details.worst.is_empty();
-    ledger::adapters(home).any(|adapter| part(&adapter, DETAILS).is_ok_and(shows))
+    ledger::adapters(home).any(|adapter| {
+        DETAILS
+            .iter()
+            .any(|file| part(&adapter, file).is_ok_and(shows))
+    })
 }
 
 /// True for two ways to write one file's path, whether the file is there or not.

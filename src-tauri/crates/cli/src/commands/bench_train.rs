@@ -5,7 +5,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use clap::Args;
 use lucency_assistant::Interrupt;
-use lucency_nn::{Adaptation, AdapterKind, Bias, Linear, Mode, Weights, ops};
+use lucency_nn::{Adaptation, AdapterKind, Bias, Linear, Mode, Weights, ops, release_freed_memory};
 use lucency_train::optim::{AdamW, AdamWConfig};
 use lucency_train::probe::{ClassWeights, Features, Labels, Probe, ProbePlan, SelectBy};
 use lucency_zoo::clip::ImageEncoder;
@@ -36,6 +36,21 @@ pub struct BenchTrain {
     no_probe: bool,
 }
 
+/// What a step trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trained {
+    All,
+    LowRank,
+}
+
+/// What is kept of the forward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Everything,
+    /// The input of each block; the rest is computed again.
+    BlockInputs,
+}
+
 /// A method's cost.
 #[derive(Serialize)]
 struct Cost {
@@ -54,8 +69,12 @@ struct Measured {
     model: &'static str,
     batch: usize,
     full: Cost,
+    /// With gradient checkpointing.
+    full_checkpointing: Cost,
     /// Rank 8 on the attention's four maps.
     lora: Cost,
+    /// With gradient checkpointing.
+    lora_checkpointing: Cost,
     /// Five-fold cross-validation of ten strengths on 10,000 embeddings of 256 dimensions, and the last fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     probe_s: Option<f64>,
@@ -64,14 +83,22 @@ struct Measured {
 impl BenchTrain {
     /// Measures and prints.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        // The cheaper one first, for systems that only know the peak so far.
-        let lora = self.cost(true).map_err(failed)?;
+        // The cheaper ones first, for systems that only know the peak so far.
+        let cost = |trained, kept| {
+            release_freed_memory();
+            self.cost(trained, kept).map_err(failed)
+        };
+        let lora_checkpointing = cost(Trained::LowRank, Kept::BlockInputs)?;
+        let lora = cost(Trained::LowRank, Kept::Everything)?;
+        let full_checkpointing = cost(Trained::All, Kept::BlockInputs)?;
         let measured = Measured {
             machine: machine(),
             model: "image tower of CLIP ViT-B/32, eight classes",
             batch: self.batch,
-            full: self.cost(false).map_err(failed)?,
+            full: cost(Trained::All, Kept::Everything)?,
+            full_checkpointing,
             lora,
+            lora_checkpointing,
             probe_s: match self.no_probe {
                 true => None,
                 false => Some(probe_s().map_err(failed)?),
@@ -80,22 +107,27 @@ impl BenchTrain {
         output.print(&measured, |m| {
             let line = |name: &str, cost: &Cost| {
                 format!(
-                    "{name:5} {:.2} s a step, {:.0} MiB, {} numbers trained",
+                    "{name:18} {:.2} s a step, {:.0} MiB, {} numbers trained",
                     cost.step_s,
                     cost.peak_memory_mib.unwrap_or_default(),
                     cost.trained
                 )
             };
-            let mut lines = vec![line("full", &m.full), line("lora", &m.lora)];
-            lines.extend(m.probe_s.map(|s| format!("probe {s:.2} s")));
+            let mut lines = vec![
+                line("full", &m.full),
+                line("full checkpointing", &m.full_checkpointing),
+                line("lora", &m.lora),
+                line("lora checkpointing", &m.lora_checkpointing),
+            ];
+            lines.extend(m.probe_s.map(|s| format!("{:18} {s:.2} s", "probe")));
             lines.join("\n")
         })
     }
 
-    fn cost(&self, low_rank: bool) -> lucency_train::Result<Cost> {
+    fn cost(&self, trained: Trained, kept: Kept) -> lucency_train::Result<Cost> {
         let config = vit_b32().map_err(|e| lucency_train::TrainError::Plan(e.message))?;
         let weights = Weights::fresh(0, &Device::Cpu).packed();
-        if low_rank {
+        if trained == Trained::LowRank {
             let kind = AdapterKind::Lora {
                 rank: RANK,
                 alpha: 2.0 * RANK as f64,
@@ -107,6 +139,7 @@ impl BenchTrain {
         } else {
             weights.train_where(|_| true)?;
         }
+        let gathered = (kept == Kept::BlockInputs).then(|| weights.checkpoint());
         let tower = ImageEncoder::load(&weights, &config)?;
         let own = Weights::fresh(1, &Device::Cpu);
         own.train_where(|_| true)?;
@@ -126,7 +159,11 @@ impl BenchTrain {
             let begun = Instant::now();
             let logits = head.forward(&tower.encode(&x, Mode::Eval)?)?;
             let loss = ops::cross_entropy(&logits, &classes)?;
-            optimiser.step(&vars, &loss.backward()?, 1e-5, 1.0)?;
+            let mut grads = loss.backward()?;
+            if let Some(gathered) = &gathered {
+                gathered.collect(&mut grads)?;
+            }
+            optimiser.step(&vars, &grads, 1e-5, 1.0)?;
             if step > 0 {
                 times.push(begun.elapsed().as_secs_f64());
             }

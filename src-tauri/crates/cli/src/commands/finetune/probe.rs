@@ -1,14 +1,14 @@
 //! `lucency train probe`: logistic regression on a pack's frozen features.
 
 use clap::{Args, ValueEnum};
-use lucency_assistant::dto::{TrainingMethod, TrainingOptions, TrainingRequest};
+use lucency_assistant::dto::{CalibrationMethod, TrainingMethod, TrainingOptions, TrainingRequest};
 use lucency_assistant::finetune::{Background, preset_of_method, remove_run, start_run};
 use lucency_train::finetune::FeatureSet;
 use lucency_train::probe::{ClassWeights, ProbePlan, SelectBy};
 
 use super::super::table::DataArgs;
-use super::options;
 use super::tune::{go_on, now};
+use super::{CalibrationChoice, options};
 use crate::output::{CommandError, Output};
 
 /// `lucency train probe --data DIR --table FILE.csv --columns image=COL,patient=COL,label=COL --name NAME`
@@ -31,6 +31,9 @@ pub struct ProbeArgs {
     /// Let every case count alike; else classes count alike in sum
     #[arg(long)]
     equal_weights: bool,
+    /// How logits become probabilities, fitted on left-out scores [default: a temperature and an offset a class; Platt for findings]
+    #[arg(long, value_enum)]
+    calibration: Option<CalibrationChoice>,
     /// Folds of whole patients in cross-validation
     #[arg(long, default_value_t = 5)]
     folds: usize,
@@ -83,6 +86,7 @@ impl ProbeArgs {
             pack: self.pack.clone(),
             options: TrainingOptions {
                 seed: Some(self.seed),
+                calibration: self.calibration.map(CalibrationMethod::from),
                 ..TrainingOptions::default()
             },
             cores: Some(self.cores.unwrap_or(usize::MAX)),

@@ -1,7 +1,7 @@
 //! Reports of fine-tuning for people.
 
 use lucency_assistant::finetune::TrainReport;
-use lucency_train::finetune::{Evaluation, Gate};
+use lucency_train::finetune::{Evaluation, Gate, Recalibration};
 
 /// What a run left.
 pub fn train_report(report: &TrainReport) -> String {
@@ -20,6 +20,7 @@ pub fn train_report(report: &TrainReport) -> String {
     }
     lines.push(format!("judged on  {}", report.judged_on));
     lines.extend(report.evaluation.iter().flat_map(table));
+    lines.extend(report.recalibration.iter().map(recalibration_line));
     lines.extend(report.retrieval.iter().map(|r| {
         format!(
             "recall@5   {:.3} after {:.3}, {} pairs",
@@ -39,6 +40,20 @@ pub fn train_report(report: &TrainReport) -> String {
     }));
     lines.extend(gate_lines(&report.gate));
     lines.join("\n")
+}
+
+/// What recalibration was worth.
+pub fn recalibration_line(r: &Recalibration) -> String {
+    let on = r.fitted_on.map(|n| format!(", on {n} cases"));
+    format!(
+        "calibrated ({}{}): ECE {:.3} after {:.3} without, Brier score {:.3} after {:.3}",
+        r.method.name(),
+        on.unwrap_or_default(),
+        r.ece_after,
+        r.ece_before,
+        r.brier_after,
+        r.brier_before
+    )
 }
 
 /// Before and after, a line a class.

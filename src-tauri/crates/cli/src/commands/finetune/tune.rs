@@ -1,14 +1,16 @@
 //! `lucency train lora|ia3|prefix|prompt|full|contrastive`: a pack adapted by gradients.
 
 use clap::{Args, ValueEnum};
-use lucency_assistant::dto::{TrainingEstimate, TrainingMethod, TrainingOptions, TrainingRequest};
+use lucency_assistant::dto::{
+    CalibrationMethod, TrainingEstimate, TrainingMethod, TrainingOptions, TrainingRequest,
+};
 use lucency_assistant::finetune::{
     Background, RunFolder, carry_out, estimate, preset_of_method, remove_run, start_run,
 };
 use lucency_assistant::{AssistantError, Interrupt, Options};
 
 use super::super::table::DataArgs;
-use super::{options, text};
+use super::{CalibrationChoice, options, text};
 use crate::commands::assist::progress_line;
 use crate::output::{CommandError, Output};
 
@@ -35,6 +37,12 @@ pub struct TuneArgs {
     /// Seed of division, batches and views
     #[arg(long)]
     seed: Option<u64>,
+    /// Gradient checkpointing: compute the towers' blocks again in the backward pass; less memory, longer steps, the same weights
+    #[arg(long)]
+    checkpointing: bool,
+    /// How logits become probabilities, fitted on the validation cases [default: a temperature and an offset a class; Platt for findings]
+    #[arg(long, value_enum)]
+    calibration: Option<CalibrationChoice>,
     /// Cores at most [default: all]
     #[arg(long, value_name = "N")]
     cores: Option<usize>,
@@ -137,6 +145,8 @@ impl TuneArgs {
                 batch: self.batch,
                 rate: self.rate,
                 seed: self.seed,
+                checkpointing: self.checkpointing.then_some(true),
+                calibration: self.calibration.map(CalibrationMethod::from),
                 ..own
             },
             cores: Some(self.cores.unwrap_or(usize::MAX)),

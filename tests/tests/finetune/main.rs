@@ -1,5 +1,7 @@
 //! Fine-tuning through the whole program, on phantoms: every method, going live and back, bad input, and runs that are killed.
 
+mod foreign;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
@@ -282,57 +284,6 @@ fn looks_back(home: &Path, method: &str, report: &Value, page: &Value) {
     refused(home, &words, "exists", "is there already");
 }
 
-/// PEFT's two files alone, bound to a pack again, are the adapter that they came from.
-fn peft_files_travel(home: &Path, data: &Path, judged: &Path) {
-    let bare = home.join("from-peft");
-    std::fs::create_dir(&bare).expect("a folder");
-    for file in ["adapter_model.safetensors", "adapter_config.json"] {
-        std::fs::copy(home.join("adapters/lora").join(file), bare.join(file)).expect("a copy");
-    }
-    let word = bare.to_str().expect("UTF-8");
-    let import = [
-        "adapters", "import", word, "--pack", "demo", "--name", "again",
-    ];
-    refused(home, &import[..3], "bad_adapter", "--pack");
-    let taken_in = json(home, &import);
-    assert_eq!(
-        (&taken_in["method"], &taken_in["fits"]),
-        (&"lora".into(), &true.into())
-    );
-    assert!(
-        tensors(home, "again") == tensors(home, "lora"),
-        "the same tensors"
-    );
-    refused(home, &import, "name_taken", "--name");
-    refused(
-        home,
-        &["adapters", "activate", "again"],
-        "gate_refused",
-        "no report",
-    );
-    let words = ["eval", "finetune", "--adapter", "again"];
-    let found = json(home, &on(&words, data, judged, LABELS));
-    assert_eq!(found["trained_on_unknown"], true);
-    assert!(found["macro"]["auroc"].is_number(), "{found}");
-
-    let config = bare.join("adapter_config.json");
-    let good = std::fs::read_to_string(&config).expect("a configuration");
-    let mut other: Value = serde_json::from_str(&good).expect("JSON");
-    other["r"] = 5.into();
-    std::fs::write(&config, other.to_string()).expect("writable");
-    let import = [
-        "adapters", "import", word, "--pack", "demo", "--name", "other",
-    ];
-    refused(home, &import, "bad_adapter", "at rank 5");
-    other["use_dora"] = true.into();
-    std::fs::write(&config, other.to_string()).expect("writable");
-    refused(home, &import, "bad_adapter", "use_dora");
-    assert!(
-        !home.join("adapters/other").exists(),
-        "nothing was taken in"
-    );
-}
-
 #[test]
 fn every_method_leaves_a_run_an_adapter_and_a_report() {
     let home = tempfile::tempdir().expect("a folder");
@@ -394,7 +345,7 @@ fn every_method_leaves_a_run_an_adapter_and_a_report() {
             "as PEFT names it"
         );
     }
-    peft_files_travel(home, &data, &judged);
+    foreign::peft_files_travel(home, &data, &judged);
     let runs = json(home, &["runs", "list"]);
     assert_eq!(runs["runs"].as_array().map(Vec::len), Some(6));
     let taken = ["train", "lora", "--name", "ia3"];
