@@ -304,6 +304,10 @@ fn a_run_that_was_killed_cannot_go_on_when_a_case_of_it_was_deleted() {
         "begin a new run",
     );
     json(home, &["runs", "cancel", "slow"]);
+    let listed = json(home, &["library", "list", "--limit", "1"]);
+    let other = listed["cases"][0]["id"].as_str().expect("an identifier");
+    let seen = json(home, &["library", "show", other])["seen_by"][0].clone();
+    assert_eq!(seen["state"], "cancelled", "{seen}");
     let run = json(home, &["library", "stats"])["runs"][0].clone();
     assert_eq!(
         (&run["outcome"]["state"], &run["deleted"]),

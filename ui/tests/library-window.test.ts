@@ -139,11 +139,12 @@ test('a case is deleted only after it was asked for twice', async () => {
   const [hit] = await search('effusion')
   await fireEvent.click(within(hit!).getByTestId('hit-facts'))
   await fireEvent.click(await screen.findByTestId('delete-case'))
+  expect(screen.getByTestId('case-learned').textContent).toContain('Learned by “ward”')
   expect(backend.calls.some((call) => call.startsWith('libraryDelete'))).toBe(false)
   await fireEvent.click(screen.getByTestId('delete-confirm'))
   await waitFor(() => expect(hit!.isConnected).toBe(false))
   const said = await screen.findByText(/stays in the weights of “ward”/)
-  expect(said.textContent).toContain('Remove it under Training')
+  expect(said.textContent).toContain('Delete it under Training')
 })
 
 test('the wizard goes from the folder to the reject list and to embedding', async () => {

@@ -965,7 +965,11 @@ labels: Array<CaseLabel>,
 /**
  * Questions and answers.
  */
-questions: Array<CaseQuestion>, };
+questions: Array<CaseQuestion>, 
+/**
+ * Adapters that learned from it and are there.
+ */
+adapters: Array<string>, };
 
 export type ImportFormat = { 
 /**
@@ -1191,7 +1195,7 @@ deleted: number,
  */
 adapters: Array<string>, 
 /**
- * Runs that are not finished and that one of them was part of: they have to be begun anew.
+ * Runs that are not finished, or failed, and that one of them was part of: they have to be begun anew.
  */
 runs: Array<string>, 
 /**

@@ -68,7 +68,7 @@ export function remaining({ adapters, runs }: LibraryDeleted): string {
   const sentences: string[] = []
   if (adapters.length > 0)
     sentences.push(
-      `What was learned from the deleted case stays in the weights of ${some(adapters)}. Remove it under Training to forget it.`,
+      `What was learned from the deleted case stays in the weights of ${some(adapters)}. Delete it under Training to forget it.`,
     )
   if (runs.length > 0)
     sentences.push(`Training ${some(runs)} had begun to learn from it and cannot go on: cancel it and begin anew.`)

@@ -441,6 +441,8 @@ fn reports_lie_beside_images_as_text_or_pdf() {
     place.picture("c.png", 5);
     place.picture("d.png", 6);
     place.write("d.pdf", &pdf("x")[..120]);
+    place.picture("e.png", 7);
+    place.write("e.pdf", &pdf("x")[1..]);
     let report = place.import(Format::Reports);
     assert_eq!(
         (
@@ -449,7 +451,7 @@ fn reports_lie_beside_images_as_text_or_pdf() {
             report.rejected,
             report.redacted
         ),
-        (3, 1, 2, 1)
+        (3, 1, 3, 1)
     );
     let causes: Vec<_> = report
         .causes

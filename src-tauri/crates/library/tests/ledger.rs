@@ -89,6 +89,7 @@ fn a_run_says_which_cases_it_saw_and_a_case_which_runs() {
     let first = seen(&ids[0]);
     assert_eq!((first.trained, first.judged), (1, 0));
     assert!(first.finished && first.adapter_there);
+    assert_eq!(first.state.as_deref(), Some("finished"));
     assert_eq!((seen(&ids[1]).trained, seen(&ids[1]).judged), (0, 1));
     let unknown = store.seen_by(&["no-such".into()]).unwrap_err();
     assert!(matches!(unknown, LibraryError::NoCase { .. }));

@@ -79,6 +79,7 @@ export function mockCase(number: number): LibraryCase {
             { question: 'What modality is this?', answer: 'xray' },
           ]
         : [],
+    adapters: ['ward'],
   }
 }
 

@@ -1,5 +1,7 @@
 //! Cases in the words of the window.
 
+use std::collections::BTreeSet;
+
 use lucency_library::import::{ImportReport, Leaks};
 use lucency_library::{CaseRecord, Count, Facts, Label, LabelValue, RunKind, SeenBy, Stats, Text};
 
@@ -43,30 +45,31 @@ pub(super) fn present(labels: &[Label]) -> Vec<String> {
 
 /// What was deleted, and which adapters and runs saw it.
 pub(super) fn deleted(deleted: u64, seen: &[SeenBy], report_entries: usize) -> LibraryDeleted {
-    let learned = seen
-        .iter()
-        .filter(|run| run.kind == RunKind::Training && run.trained > 0);
-    let (mut adapters, mut runs) = (Vec::new(), Vec::new());
-    for run in learned {
-        match (&run.adapter, &run.path) {
-            (Some(adapter), _) if run.adapter_there => adapters.push(adapter.clone()),
-            (_, Some(path)) if !run.finished => {
-                runs.push(path.rsplit('/').next().unwrap_or(path).to_owned());
-            }
-            _ => {}
-        }
-    }
-    adapters.sort();
-    adapters.dedup();
+    let open = |run: &&SeenBy| {
+        let left = !run.finished || run.state.as_deref() == Some("failed");
+        run.kind == RunKind::Training && left && !run.adapter_there
+    };
+    let name = |run: &SeenBy| Some(run.path.as_ref()?.rsplit('/').next()?.to_owned());
     LibraryDeleted {
         deleted,
-        adapters,
-        runs,
+        adapters: learned(seen),
+        runs: seen.iter().filter(open).filter_map(name).collect(),
         report_entries: report_entries as u64,
     }
 }
 
-pub(super) fn case(case: CaseRecord) -> LibraryCase {
+/// Adapters that are there and learned from a case, by name.
+fn learned(seen: &[SeenBy]) -> Vec<String> {
+    let there =
+        |run: &&SeenBy| run.kind == RunKind::Training && run.trained > 0 && run.adapter_there;
+    let names = seen
+        .iter()
+        .filter(there)
+        .filter_map(|run| run.adapter.clone());
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+pub(super) fn case(case: CaseRecord, seen: &[SeenBy]) -> LibraryCase {
     let text = |text: Text| CaseText {
         kind: text.kind.word().to_owned(),
         body: text.body,
@@ -86,6 +89,7 @@ pub(super) fn case(case: CaseRecord) -> LibraryCase {
                 answer: q.answer,
             })
             .collect(),
+        adapters: learned(seen),
     }
 }
 

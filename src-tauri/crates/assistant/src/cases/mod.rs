@@ -90,7 +90,9 @@ impl CaseLibrary {
     ///
     /// Errors if there is no such case.
     pub fn case(&self, id: &str) -> Result<LibraryCase> {
-        Ok(describe::case(self.existing()?.get(id)?))
+        let store = self.existing()?;
+        let seen = store.seen_by(&[id.to_owned()])?;
+        Ok(describe::case(store.get(id)?, &seen))
     }
 
     /// The image files of a case, in its order.

@@ -229,6 +229,8 @@ pub struct LibraryCase {
     pub labels: Vec<CaseLabel>,
     /// Questions and answers.
     pub questions: Vec<CaseQuestion>,
+    /// Adapters that learned from it and are there.
+    pub adapters: Vec<String>,
 }
 
 /// A layout that can be imported.
@@ -382,7 +384,7 @@ pub struct LibraryDeleted {
     pub deleted: u64,
     /// Adapters that learned from one of them: their weights keep what they learned until they are removed.
     pub adapters: Vec<String>,
-    /// Runs that are not finished and that one of them was part of: they have to be begun anew.
+    /// Runs that are not finished, or failed, and that one of them was part of: they have to be begun anew.
     pub runs: Vec<String>,
     /// Entries of reports of finished runs that showed one of their images and were taken out.
     pub report_entries: u64,

@@ -183,7 +183,7 @@ fn seen_by(connection: &Connection, ids: &[String]) -> Sql<Vec<SeenBy>> {
         }
     }
     let mut run = connection.prepare(
-        "SELECT kind, started, finished IS NOT NULL, path, adapter,
+        "SELECT kind, started, finished IS NOT NULL, outcome ->> 'state', path, adapter,
             EXISTS (SELECT 1 FROM adapters
                 WHERE name = adapter AND (kind <> 'training' OR adapters.created = runs.started))
          FROM runs WHERE row = ?1",
@@ -194,9 +194,10 @@ fn seen_by(connection: &Connection, ids: &[String]) -> Sql<Vec<SeenBy>> {
                 kind: RunKind::from_word(&row.get::<_, String>(0)?),
                 started: row.get(1)?,
                 finished: row.get(2)?,
-                path: row.get(3)?,
-                adapter: row.get(4)?,
-                adapter_there: row.get(5)?,
+                state: row.get(3)?,
+                path: row.get(4)?,
+                adapter: row.get(5)?,
+                adapter_there: row.get(6)?,
                 trained,
                 judged,
             })

@@ -13,12 +13,15 @@ const MAX_PAGES: usize = 50;
 /// Longest report, characters.
 const MAX_CHARACTERS: usize = 1 << 20;
 
-/// The text of a report file; content decides whether it is a PDF.
+/// The text of a report file. A PDF is one by its content and, where it is damaged from its first byte on, by its name.
 ///
 /// Refuses a file that is damaged, encrypted, too large, or a PDF without text, such as a scan.
 pub(crate) fn read(path: &Path, charset: Charset) -> Taken<String> {
     let bytes = read_small(path, MAX_BYTES)?;
-    let text = match bytes.trim_ascii_start().starts_with(b"%PDF-") {
+    let named = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("pdf"));
+    let text = match named || bytes.trim_ascii_start().starts_with(b"%PDF-") {
         true => pdf(&bytes)?,
         false => {
             let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);

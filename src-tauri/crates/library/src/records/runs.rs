@@ -119,6 +119,8 @@ pub struct SeenBy {
     pub started: String,
     /// True once it ended.
     pub finished: bool,
+    /// How it ended, the `state` of [`Run::outcome`]; none if that does not say.
+    pub state: Option<String>,
     /// Its folder, as [`Run::path`].
     pub path: Option<String>,
     /// Name of the adapter that it made or judged.

@@ -122,18 +122,35 @@ struct Shown {
 }
 
 fn seen_line(run: &SeenBy) -> String {
-    let what = match (run.kind, run.trained > 0) {
-        (RunKind::Training, true) => "learned by",
-        (RunKind::Training, false) => "judged in the training of",
-        _ => "judged with",
+    let name = run.adapter.as_deref().unwrap_or("?");
+    let (what, who) = match (run.kind, run.finished, run.state.as_deref()) {
+        (RunKind::Training, false, _) => {
+            ("seen by", format!("the run {name}, which has not ended"))
+        }
+        (RunKind::Training, _, Some("failed")) => {
+            ("seen by", format!("the run {name}, which failed"))
+        }
+        (RunKind::Training, _, Some("cancelled")) => {
+            ("seen by", format!("the run {name}, which was cancelled"))
+        }
+        (RunKind::Training, ..) => {
+            let what = match run.trained > 0 {
+                true => "learned by",
+                false => "judged for",
+            };
+            let gone = if run.adapter_there {
+                ""
+            } else {
+                ", which is no more"
+            };
+            (what, format!("the adapter {name}{gone}"))
+        }
+        _ => match &run.adapter {
+            Some(adapter) => ("judged with", format!("the adapter {adapter}")),
+            None => ("judged with", "the pack".to_owned()),
+        },
     };
-    let who = match (&run.adapter, run.adapter_there, run.finished) {
-        (Some(adapter), _, false) => format!("the run {adapter}, which has not ended"),
-        (Some(adapter), true, _) => format!("the adapter {adapter}"),
-        (Some(adapter), false, _) => format!("the adapter {adapter}, which is no more"),
-        (None, ..) => "the pack".to_owned(),
-    };
-    format!("{what:13} {who} ({})", run.started)
+    format!("{what:13} {who} ({:.19})", run.started)
 }
 
 fn case_text(case: &CaseRecord) -> String {
@@ -271,7 +288,7 @@ struct Counted {
 
 fn adapter_line(adapter: &AdapterRecord) -> String {
     format!(
-        "adapter       {} on pack {:.12}, {}",
+        "adapter       {} on pack {:.12}, {:.19}",
         adapter.name, adapter.pack, adapter.created
     )
 }
@@ -290,14 +307,19 @@ fn run_line(record: &RunRecord) -> String {
     let how = ["what", "preset"].map(|key| run.settings[key].as_str());
     let how = how.into_iter().flatten().next();
     let mut line = format!(
-        "run           {}{}{}{ended}, {}",
+        "run           {}{}{}{ended}, {:.19}",
         run.kind.word(),
         how.map(|how| format!(" ({how})")).unwrap_or_default(),
         adapter.unwrap_or_default(),
         run.started
     );
+    let complete = run
+        .outcome
+        .as_ref()
+        .is_some_and(|o| o["state"] == "finished");
+    let learned = if complete { "learned" } else { "seen" };
     for (n, what) in [
-        (record.trained, "learned"),
+        (record.trained, learned),
         (record.judged, "judged"),
         (record.deleted, "deleted since"),
     ] {
