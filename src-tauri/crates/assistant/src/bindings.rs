@@ -94,6 +94,7 @@ pub fn typescript() -> String {
         TrainingMethod,
         TrainingNeed,
         CalibrationMethod,
+        TrainingPrecision,
         TrainingOptions,
         TrainingPreset,
         TrainingColumns,
