@@ -51,9 +51,11 @@ def main():
     case = [given.case, given.batch]
     engines = []
     for name in given.engines:
-        ours = [given.lucency, "bench", "models", *case]
+        # lucency-q8 and lucency-q4 are the same program with quantised weights.
+        _, _, bits = name.partition("lucency-")
+        ours = [given.lucency, "bench", "models", *case, *(["--quantise", bits] if bits else [])]
         theirs = [*python, name, *case, str(given.threads)]
-        engines.append(Engine(name, ours if name == "lucency" else theirs, given.threads))
+        engines.append(Engine(name, ours if name.startswith("lucency") else theirs, given.threads))
     for turn in range(given.rounds + 1):
         for engine in engines:
             time.sleep(0.1)
@@ -73,4 +75,5 @@ def main():
         )
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,10 +6,13 @@
 
 One query at a time, as a person asks; medians over all queries. Flat (32-bit floats, exact), SQ8 (8-bit, not exact),
 IVF and HNSW, each at the least effort that reaches the wanted recall against faiss's own flat search.
+
+HNSW takes long to make: `--hnsw FILE` keeps it, and a later run reads it and times the searches alone.
 """
 
 import argparse
 import json
+import os
 import statistics
 import time
 
@@ -68,6 +71,21 @@ def least_effort(index, set_effort, efforts, queries, k, exact, wanted):
     return {"effort": effort, "recall": round(reached, 4), "ms": summary(times)}
 
 
+def graph(vectors, path):
+    """HNSW of the vectors, read from a file that holds it, or made and kept there; and how long making it took, if it was made now."""
+    if path and os.path.exists(path):
+        index = faiss.read_index(path)
+        if (index.ntotal, index.d) != vectors.shape:
+            raise SystemExit(f"{path} is of other vectors: {index.ntotal} × {index.d}; remove it")
+        return index, None
+    index = faiss.IndexHNSWFlat(vectors.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = 80
+    build = built(index, vectors)
+    if path:
+        faiss.write_index(index, path)
+    return index, build
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("vectors", help="FILE.npy; FILE.queries.npy and FILE.neighbours.npy lie beside it")
@@ -75,6 +93,7 @@ def main():
     parser.add_argument("--recall", type=float, default=0.98)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="flat,sq8,ivf,hnsw", help="which indexes")
+    parser.add_argument("--hnsw", metavar="FILE", help="where HNSW is kept between runs")
     args = parser.parse_args()
     faiss.omp_set_num_threads(args.threads)
     stem = args.vectors.removesuffix(".npy")
@@ -109,11 +128,9 @@ def main():
         del ivf
     if "hnsw" in only:
         del flat
-        hnsw = faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
-        hnsw.hnsw.efConstruction = 80
-        build = built(hnsw, vectors)
+        hnsw, build = graph(vectors, args.hnsw)
         effort = lambda index, ef: setattr(index.hnsw, "efSearch", ef)
-        efforts = (16, 32, 64, 128, 256, 512, 1024)
+        efforts = (16, 32, 64, 128, 256, 512, 1024, 2048)
         result["hnsw"] = least_effort(hnsw, effort, efforts, queries, k, exact, args.recall)
         result["hnsw"]["build_s_cpu_s"] = build
         result["hnsw"]["mb"] = round(n * (dim * 4 + 2 * 32 * 4) / 1e6)

@@ -1,5 +1,7 @@
 //! What the whole-system tests share: where things are, and how to run the command line.
 
+pub mod units;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

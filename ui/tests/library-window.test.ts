@@ -142,6 +142,8 @@ test('a case is deleted only after it was asked for twice', async () => {
   expect(backend.calls.some((call) => call.startsWith('libraryDelete'))).toBe(false)
   await fireEvent.click(screen.getByTestId('delete-confirm'))
   await waitFor(() => expect(hit!.isConnected).toBe(false))
+  const said = await screen.findByText(/stays in the weights of “ward”/)
+  expect(said.textContent).toContain('Remove it under Training')
 })
 
 test('the wizard goes from the folder to the reject list and to embedding', async () => {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 
 use crate::kernels::{Packed, packable};
-use crate::{Adaptation, Checkpointing, Init, NnError, Precision, Result};
+use crate::{Adaptation, Checkpointing, Init, NnError, Precision, Quantisation, Result};
 use file::Stored;
 
 /// A store of named tensors, seen through a prefix; clones and prefixed views share the same tensors.
@@ -24,6 +24,7 @@ pub struct Weights {
     prefix: String,
     packs: bool,
     precision: Precision,
+    quantise: Option<Quantisation>,
 }
 
 struct Store {
@@ -137,6 +138,15 @@ impl Weights {
         self.clone().in_precision(Precision::F32)
     }
 
+    /// The same store for inference with less memory: layers keep the frozen matrices of affine maps packed in 8 or 4 bits a
+    /// number, `None` for floats. Convolutions and embeddings stay as they are.
+    #[must_use]
+    pub fn quantised(mut self, quantise: Option<Quantisation>) -> Self {
+        self.packs |= quantise.is_some();
+        self.quantise = quantise;
+        self
+    }
+
     /// A loaded store of tensors that are already in memory, all on one device.
     ///
     /// `origin` stands for the file in error messages. 16-bit and 64-bit floats become f32.
@@ -188,6 +198,7 @@ impl Weights {
             prefix: String::new(),
             packs: false,
             precision: Precision::F32,
+            quantise: None,
         }
     }
 
@@ -205,6 +216,7 @@ impl Weights {
             prefix: self.key(&name.to_string()),
             packs: self.packs,
             precision: self.precision,
+            quantise: self.quantise,
         }
     }
 
@@ -236,7 +248,10 @@ impl Weights {
         init: Init,
     ) -> Result<Option<Packed>> {
         match self.frozen(&shape.into(), name, init)? {
-            Some(weight) => Ok(Some(Packed::new(&weight.flatten_from(1)?)?)),
+            Some(weight) => {
+                let packed = Packed::new(&weight.flatten_from(1)?, self.quantise)?;
+                Ok(Some(packed))
+            }
             None => Ok(None),
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use candle_core::Device;
-use lucency_nn::Weights;
+use lucency_nn::{Quantisation, Weights};
 use lucency_zoo::clip::Clip;
 use lucency_zoo::tokenizer::ClipTokenizer;
 use lucency_zoo::vqa::AnswerHead;
@@ -26,6 +26,7 @@ pub struct Pack {
     dir: PathBuf,
     manifest: PackManifest,
     hash: String,
+    quantise: Option<Quantisation>,
 }
 
 impl Pack {
@@ -39,6 +40,7 @@ impl Pack {
             dir: dir.to_path_buf(),
             manifest,
             hash,
+            quantise: None,
         };
         // Lengths first: a truncated file is found without reading the others.
         let paths = pack
@@ -60,6 +62,20 @@ impl Pack {
         Self {
             dir: dir.to_path_buf(),
             ..self
+        }
+    }
+
+    /// The same pack with its networks' frozen matrices in fewer bits once they are loaded, `None` for floats.
+    #[must_use]
+    pub fn quantised(self, quantise: Option<Quantisation>) -> Self {
+        Self { quantise, ..self }
+    }
+
+    /// What tells the numbers of this pack's networks from others: its hash and, if its matrices are quantised, how.
+    pub fn weights_id(&self) -> String {
+        match self.quantise {
+            Some(kind) => format!("{}-{kind}", self.hash),
+            None => self.hash.clone(),
         }
     }
 
@@ -104,7 +120,9 @@ impl Pack {
 
     /// The tensors of the file with a role for inference: see [`Weights::stream`].
     fn stream(&self, role: &str, device: &Device) -> Result<Weights> {
-        Weights::stream(&self.path(role)?, device).map_err(|e| self.model_error(e))
+        let weights = Weights::stream(&self.path(role)?, device);
+        let weights = weights.map_err(|e| self.model_error(e))?;
+        Ok(weights.quantised(self.quantise))
     }
 
     /// The CLIP of the pack, ready to embed images and texts; its matrices are packed for this machine.

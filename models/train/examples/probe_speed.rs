@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let start = Instant::now();
     let fit = Probe::fit(
-        &features,
+        std::slice::from_ref(&features),
         &labels,
         &groups,
         &plan,

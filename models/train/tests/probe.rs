@@ -4,7 +4,8 @@
 use lucency_nn::Interrupt;
 use lucency_train::metrics::auroc;
 use lucency_train::probe::{
-    ClassWeights, Features, Labels, Logistic, Precision, Probe, ProbePlan, SelectBy,
+    ClassWeights, Features, Labels, Logistic, Precision, Probe, ProbeFit, ProbePlan, SelectBy,
+    Standardise,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -158,7 +159,15 @@ fn a_strength_is_chosen_that_serves_new_patients() {
             select,
             ..ProbePlan::default()
         };
-        let fit = Probe::fit(&x, &labels, &groups, &plan, &Interrupt::new(), &mut |_| {}).unwrap();
+        let fit = Probe::fit(
+            std::slice::from_ref(&x),
+            &labels,
+            &groups,
+            &plan,
+            &Interrupt::new(),
+            &mut |_| {},
+        )
+        .unwrap();
         let least = plan.strengths[0];
         let most = plan.strengths[plan.strengths.len() - 1];
         assert!(fit.probe.strength < most, "the strongest belief overfits");
@@ -179,8 +188,15 @@ fn a_strength_is_chosen_that_serves_new_patients() {
         let found = auroc(&scores, &truth).unwrap();
         assert!(found > 0.8, "AUROC {found} on fresh patients");
         assert_eq!(fit.left_out.len(), x.rows());
-        let again =
-            Probe::fit(&x, &labels, &groups, &plan, &Interrupt::new(), &mut |_| {}).unwrap();
+        let again = Probe::fit(
+            std::slice::from_ref(&x),
+            &labels,
+            &groups,
+            &plan,
+            &Interrupt::new(),
+            &mut |_| {},
+        )
+        .unwrap();
         assert_eq!(fit.probe, again.probe, "the seed fixes every bit");
     }
 }
@@ -194,9 +210,16 @@ fn labels_that_cannot_be_learned_are_refused_with_a_reason() {
     };
     let refuse = |labels: &Labels| {
         let plan = ProbePlan::default();
-        Probe::fit(&x, labels, &groups, &plan, &Interrupt::new(), &mut |_| {})
-            .unwrap_err()
-            .to_string()
+        Probe::fit(
+            std::slice::from_ref(&x),
+            labels,
+            &groups,
+            &plan,
+            &Interrupt::new(),
+            &mut |_| {},
+        )
+        .unwrap_err()
+        .to_string()
     };
     assert!(refuse(&one).contains("at least two patients"));
     let short = Labels::Classes {
@@ -207,4 +230,98 @@ fn labels_that_cannot_be_learned_are_refused_with_a_reason() {
     let bad = Logistic::fit(&x, &one, ClassWeights::Equal, 1.0, Precision::COARSE);
     assert!(bad.unwrap_err().to_string().contains("no case of class 2"));
     assert!(Features::new(vec![1.0, f64::NAN], 2).is_err());
+}
+
+fn fit(readings: &[Features], labels: &Labels, groups: &[u64], plan: &ProbePlan) -> ProbeFit {
+    Probe::fit(
+        readings,
+        labels,
+        groups,
+        plan,
+        &Interrupt::new(),
+        &mut |_| {},
+    )
+    .unwrap()
+}
+
+/// Columns `from..to`.
+fn columns(x: &Features, from: usize, to: usize) -> Features {
+    let rows: Vec<f64> = x
+        .values()
+        .unwrap()
+        .chunks_exact(x.columns())
+        .flat_map(|row| row[from..to].to_vec())
+        .collect();
+    Features::new(rows, to - from).unwrap()
+}
+
+#[test]
+fn a_probe_of_two_readings_is_the_mean_of_two_probes() {
+    let (x, labels, groups) = cohort(60, 3);
+    let readings = [columns(&x, 0, 15), columns(&x, 15, 40)];
+    let plan = ProbePlan {
+        strengths: vec![0.01],
+        ..ProbePlan::default()
+    };
+    let both = fit(&readings, &labels, &groups, &plan);
+    let alone = readings
+        .each_ref()
+        .map(|x| fit(std::slice::from_ref(x), &labels, &groups, &plan));
+    let seen = both.probe.logits(&Features::beside(&readings).unwrap());
+    let apart = [0, 1].map(|i| alone[i].probe.logits(&readings[i]).unwrap());
+    for (i, row) in seen.unwrap().iter().enumerate() {
+        close(
+            "logit",
+            &row[1..],
+            &[0.5 * (apart[0][i][1] + apart[1][i][1])],
+            1e-9,
+        );
+        let left_out = 0.5 * (alone[0].left_out[i][1] + alone[1].left_out[i][1]);
+        close("left out", &both.left_out[i][1..], &[left_out], 1e-9);
+    }
+}
+
+#[test]
+fn parts_count_alike_however_many_columns_they_have() {
+    let (x, ..) = cohort(30, 4);
+    let x = x.in_parts(vec![4, 36]).unwrap();
+    let every = vec![true; x.rows()];
+    let scaled = Standardise::fit(&x, &every).unwrap().apply(&x).unwrap();
+    let values = scaled.values().unwrap();
+    let variance = |from: usize, to: usize| -> f64 {
+        let rows = values.chunks_exact(40);
+        rows.map(|row| row[from..to].iter().map(|v| v * v).sum::<f64>())
+            .sum::<f64>()
+            / x.rows() as f64
+    };
+    close(
+        "variance of the parts",
+        &[variance(0, 4), variance(4, 40)],
+        &[20.0, 20.0],
+        1e-9,
+    );
+    assert!(x.in_parts(vec![4, 35]).is_err());
+}
+
+#[test]
+fn a_later_set_of_features_must_be_clearly_better() {
+    let (x, labels, groups) = cohort(60, 5);
+    let plan = ProbePlan::default();
+    let signal = fit(
+        std::slice::from_ref(&columns(&x, 0, 20)),
+        &labels,
+        &groups,
+        &plan,
+    );
+    let noise = fit(
+        std::slice::from_ref(&columns(&x, 20, 40)),
+        &labels,
+        &groups,
+        &plan,
+    );
+    for by in [SelectBy::Auroc, SelectBy::Loss] {
+        assert!(signal.is_clearly_better_than(&noise, &labels, by));
+        assert!(!noise.is_clearly_better_than(&signal, &labels, by));
+        assert!(!signal.is_clearly_better_than(&signal, &labels, by));
+    }
 }

@@ -1,12 +1,11 @@
 //! The department's case library: what it has, searches, imports, embedding.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use lucency_assistant::cases::{CaseQuery, Seen, formats};
 use lucency_assistant::dto::{
     EmbedOutcome, ImportFormat, ImportOutcome, ImportPreview, ImportRequest, LibraryCase,
-    LibraryHits, LibraryQuery, LibraryStatus, OpenReportDto, ProgressDto, SearchBy,
+    LibraryDeleted, LibraryHits, LibraryQuery, LibraryStatus, OpenReportDto, ProgressDto, SearchBy,
 };
 use lucency_assistant::{Interrupt, quietly};
 use lucency_study::geometry::pixel_aspect;
@@ -189,27 +188,26 @@ pub async fn library_open(
     case_id: String,
     on_progress: Channel<ProgressDto>,
 ) -> Reply<OpenReportDto> {
-    let app = state.inner().clone();
-    let work = state.jobs.run(&job_id, on_progress, move |stop, report| {
-        let paths = images(&app, &case_id)?;
-        if paths.is_empty() {
-            return Err(error("no_such_image", "this case has no images"));
+    study::open_found(state, job_id, on_progress, move |app, _| {
+        let paths = images(app, &case_id)?;
+        match paths.is_empty() {
+            true => Err(error("no_such_image", "this case has no images")),
+            false => Ok(paths),
         }
-        Ok(study::open(&app, &paths, stop, report))
-    });
-    work.await
+    })
+    .await
 }
 
-/// Deletes cases with every trace of them, and returns how many there were.
+/// Deletes cases with every trace of them, and says which adapters learned from them.
 ///
 /// Errors with `no_such_case`, deleting none.
 #[tauri::command]
-pub async fn library_delete(state: Shared<'_>, case_ids: Vec<String>) -> Reply<u64> {
+pub async fn library_delete(state: Shared<'_>, case_ids: Vec<String>) -> Reply<LibraryDeleted> {
     let app = state.inner().clone();
     blocking(move || app.library.delete(&case_ids).map_err(|e| of_assistant(&e))).await
 }
 
-fn images(app: &Arc<AppState>, case_id: &str) -> Reply<Vec<PathBuf>> {
+fn images(app: &AppState, case_id: &str) -> Reply<Vec<PathBuf>> {
     let paths = app.library.image_paths(case_id);
     paths.map_err(|e| of_assistant(&e))
 }

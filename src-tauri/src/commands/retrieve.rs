@@ -56,13 +56,10 @@ pub async fn case_open(
     case_id: String,
     on_progress: Channel<ProgressDto>,
 ) -> Reply<OpenReportDto> {
-    let app = state.inner().clone();
-    let work = state.jobs.run(&job_id, on_progress, move |stop, report| {
+    study::open_found(state, job_id, on_progress, move |app, stop| {
         let assistant = app.models.wait(stop)?;
-        let file = assistant
-            .case_file(&case_id)
-            .map_err(|e| of_assistant(&e))?;
-        Ok(study::open(&app, &[file], stop, report))
-    });
-    work.await
+        let file = assistant.case_file(&case_id);
+        Ok(vec![file.map_err(|e| of_assistant(&e))?])
+    })
+    .await
 }

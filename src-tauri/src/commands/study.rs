@@ -25,11 +25,7 @@ pub async fn open_paths(
     paths: Vec<PathBuf>,
     on_progress: Channel<ProgressDto>,
 ) -> Reply<OpenReportDto> {
-    let app = state.inner().clone();
-    let work = state.jobs.run(&job_id, on_progress, move |stop, report| {
-        Ok(open(&app, &paths, stop, report))
-    });
-    work.await
+    open_found(state, job_id, on_progress, |_, _| Ok(paths)).await
 }
 
 /// Opens the demo study.
@@ -41,17 +37,33 @@ pub async fn open_demo(
     job_id: String,
     on_progress: Channel<ProgressDto>,
 ) -> Reply<OpenReportDto> {
+    let demo = |app: &AppState, _: &Interrupt| {
+        let folder = app.demo_study();
+        let folder = folder.ok_or_else(|| error("no_demo", "the demo study is not installed"))?;
+        Ok(vec![folder])
+    };
+    open_found(state, job_id, on_progress, demo).await
+}
+
+/// Opens the files and folders that `find` names, as a job.
+///
+/// Errors as `find` does; what could not be opened is in the report.
+pub async fn open_found(
+    state: Shared<'_>,
+    job_id: String,
+    on_progress: Channel<ProgressDto>,
+    find: impl FnOnce(&AppState, &Interrupt) -> Reply<Vec<PathBuf>> + Send + 'static,
+) -> Reply<OpenReportDto> {
     let app = state.inner().clone();
     let work = state.jobs.run(&job_id, on_progress, move |stop, report| {
-        let demo = app.demo_study();
-        let folder = demo.ok_or_else(|| error("no_demo", "the demo study is not installed"))?;
-        Ok(open(&app, &[folder], stop, report))
+        let paths = find(&app, stop)?;
+        Ok(open(&app, &paths, stop, report))
     });
     work.await
 }
 
 /// Opens files and folders as studies of the window.
-pub fn open(
+fn open(
     app: &Arc<AppState>,
     paths: &[PathBuf],
     stop: &Interrupt,

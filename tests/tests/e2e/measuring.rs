@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::training::{choose_cases, films};
 use crate::window::Window;
 
 const SLICES: u16 = 500;
@@ -120,6 +121,24 @@ fn first_image_ms(window: &Window) -> f64 {
     painted.as_f64().unwrap_or_default() - window.asked_ms()
 }
 
+/// Begins low-rank training in the window and waits for its first steps.
+fn begin_training(window: &Window, folder: &Path) {
+    films(folder);
+    choose_cases(window, folder);
+    window.click("method-hundreds");
+    window.type_into("run-name", "beside");
+    window.click("training-start");
+    window.until(
+        "training takes its first steps",
+        "return /^Training · [1-9]/.test(document.querySelector('[data-testid=run-progress]')?.textContent.trim() ?? '')",
+    );
+}
+
+/// Asks for findings again and again from now on.
+const FINDINGS: &str = "
+    document.querySelector('[data-testid=tab-findings]').click();
+    setInterval(() => document.querySelector('[data-testid=run-findings]')?.click(), 300)";
+
 #[test]
 #[ignore = "a measurement: make bench-window"]
 fn measure_the_window() {
@@ -137,10 +156,25 @@ fn measure_the_window() {
     let first = scroll(&window, 1, SLICES - 1);
     let again = scroll(&window, -1, first["turns"].as_u64().unwrap_or(1) as u16);
     window.screenshot("scrolled");
+    let cases = tempfile::tempdir().expect("a temporary folder");
+    begin_training(&window, cases.path());
+    let progress = || window.text("run-progress");
+    let before = progress();
+    let training = scroll(&window, 1, SLICES - 1);
+    let (during, after) = (progress(), {
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        progress()
+    });
+    window.screenshot("training");
+    window.run(FINDINGS);
+    let both = scroll(&window, -1, SLICES - 1);
     let measured = json!({
         "start_to_first_image_ms": starts[1],
         "scroll_500_slices_new": first,
         "scroll_500_slices_in_memory": again,
+        "scroll_while_training": training,
+        "training_before_and_after_scrolling_and_5_s_later": [before, during, after],
+        "scroll_while_training_and_listing_findings": both,
         "renderer": window.run("return window.__lucency.renderer"),
         "paint_ms": window.run(
             "const t = window.__lucency.frameTimesMs.toSorted((a, b) => a - b); return t[t.length >> 1]"),

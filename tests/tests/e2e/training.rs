@@ -14,7 +14,7 @@ const EACH: usize = 20;
 const MARK: u32 = 40;
 
 /// Chest phantoms of two units in `folder`, those of the second with a bright mark, and the table of them. Returns a film.
-fn films(folder: &Path) -> PathBuf {
+pub fn films(folder: &Path) -> PathBuf {
     let mut table = String::from("image,patient,unit\n");
     let mut last = PathBuf::new();
     for (unit, seed) in [("unit one", 1), ("unit two", 501)] {
@@ -69,8 +69,8 @@ fn until_says(window: &Window, id: &str, part: &str) {
     window.until(&format!("{id} never says `{part}`"), &script);
 }
 
-/// Chooses the cases and starts a probe.
-fn train(window: &Window, folder: &Path) {
+/// Chooses the films of [`films`] as cases of a new run, up to its method.
+pub fn choose_cases(window: &Window, folder: &Path) {
     window.click("tab-training");
     window.click("new-run");
     window.type_into("training-folder", &folder.to_string_lossy());
@@ -98,6 +98,11 @@ fn train(window: &Window, folder: &Path) {
     assert!(!window.has("training-problem"), "nothing speaks against it");
     window.screenshot("counts");
     window.click("training-next");
+}
+
+/// Trains a probe.
+fn train(window: &Window, folder: &Path) {
+    choose_cases(window, folder);
     window.click("method-few_labels");
     window.click("measure");
     until_says(window, "estimate", "of memory");

@@ -3,10 +3,11 @@
 mod foreign;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use lucency_tests::units::{cases, table};
 use lucency_tests::{error_of, json, lucency, run};
 use serde_json::Value;
 
@@ -14,74 +15,15 @@ const KILLS: u64 = 50;
 /// Methods that share the kills.
 const ROUNDS: [&str; 5] = ["prompt", "lora", "ia3", "prefix", "prompt"];
 
+const LABELS: &str = "image=image,patient=patient,label=unit";
+const REPORTS: &str = "image=image,patient=patient,report=report";
+
 /// Refuses `words` with a code and a message that has `part`.
 fn refused(home: &Path, words: &[&str], code: &str, part: &str) {
     let (found, message) = error_of(&run(home, words));
     assert_eq!(found, code, "{words:?}: {message}");
     assert!(message.contains(part), "{words:?}: {message}");
 }
-
-/// Chest phantoms of two units in `folder`; those of the second carry a bright mark. Image, patient, report, unit.
-fn cases(folder: &Path, seed: u64, each: usize) -> Vec<[String; 4]> {
-    let mut rows = Vec::new();
-    for (unit, first) in [("unit one", seed), ("unit two", seed + 500)] {
-        let out = folder.join(format!("{first}"));
-        let words = [
-            "phantom",
-            "--png",
-            "--no-dicom",
-            "--resolution",
-            "160",
-            "--content",
-            "chest",
-        ];
-        let done = lucency(folder)
-            .args(words)
-            .args([
-                "--seed",
-                &first.to_string(),
-                "--count",
-                &each.to_string(),
-                "--out",
-            ])
-            .arg(&out)
-            .output()
-            .expect("lucency runs");
-        assert!(done.status.success());
-        let manifest = std::fs::read_to_string(out.join("manifest.jsonl")).expect("a manifest");
-        for line in manifest.lines() {
-            let study: Value = serde_json::from_str(line).expect("JSON");
-            let word = |value: &Value| value.as_str().expect("a word").to_owned();
-            let id = word(&study["study"]);
-            let name = format!("{first}/{id}/{}", word(&study["images"][0]["png"]));
-            if unit == "unit two" {
-                let path = folder.join(&name);
-                let mut picture = image::open(&path).expect("a picture").to_luma8();
-                for (x, y) in (0..40).flat_map(|x| (0..40).map(move |y| (x, y))) {
-                    picture.put_pixel(x, y, image::Luma([255]));
-                }
-                picture.save(&path).expect("a picture");
-            }
-            let report = word(&study["report"]).replace('"', "'");
-            rows.push([name, id, report, unit.to_owned()]);
-        }
-    }
-    rows
-}
-
-fn table(folder: &Path, name: &str, rows: &[[String; 4]]) -> PathBuf {
-    let mut text = String::from("image,patient,report,unit\n");
-    for row in rows {
-        let fields: Vec<String> = row.iter().map(|f| format!("\"{f}\"")).collect();
-        text += &(fields.join(",") + "\n");
-    }
-    let path = folder.join(name);
-    std::fs::write(&path, text).expect("a table");
-    path
-}
-
-const LABELS: &str = "image=image,patient=patient,label=unit";
-const REPORTS: &str = "image=image,patient=patient,report=report";
 
 /// The words of a command on a table.
 fn on<'a>(words: &[&'a str], data: &'a Path, table: &'a Path, columns: &'a str) -> Vec<&'a str> {

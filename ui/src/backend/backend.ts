@@ -19,6 +19,7 @@ import type {
   LabelSetDto,
   LabelWanted,
   LibraryCase,
+  LibraryDeleted,
   LibraryHits,
   LibraryQuery,
   LibraryStatus,
@@ -104,8 +105,8 @@ export interface Backend {
   libraryImage(caseId: string, image: number, side: number): Promise<ArrayBuffer>
   /** Opens the images of a case as a study. */
   libraryOpen(jobId: string, caseId: string, onProgress: OnProgress): Promise<OpenReportDto>
-  /** Deletes cases and every trace of them. Returns how many there were. */
-  libraryDelete(caseIds: string[]): Promise<number>
+  /** Deletes cases and every trace of them, but for what adapters learned, which it names. */
+  libraryDelete(caseIds: string[]): Promise<LibraryDeleted>
 
   /** Sets of labels, by name. */
   labelSets(): Promise<LabelSetDto[]>

@@ -1181,6 +1181,24 @@ leaks: Array<string>,
  */
 elapsed_s: number, };
 
+export type LibraryDeleted = { 
+/**
+ * Cases that were deleted.
+ */
+deleted: number, 
+/**
+ * Adapters that learned from one of them: their weights keep what they learned until they are removed.
+ */
+adapters: Array<string>, 
+/**
+ * Runs that are not finished and that one of them was part of: they have to be begun anew.
+ */
+runs: Array<string>, 
+/**
+ * Entries of reports of finished runs that showed one of their images and were taken out.
+ */
+report_entries: number, };
+
 export type EmbedOutcome = { 
 /**
  * Images that were embedded.

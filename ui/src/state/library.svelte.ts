@@ -2,6 +2,7 @@ import {
   type Backend,
   BackendError,
   type LibraryCase,
+  type LibraryDeleted,
   type LibraryFilter,
   type LibraryHits,
   type LibraryQuery,
@@ -59,6 +60,19 @@ export interface Found {
 export interface CaseView {
   value: LibraryCase | null
   error: string | null
+}
+
+/** What is left of deleted cases in what was trained on them; empty if nothing is. */
+export function remaining({ adapters, runs }: LibraryDeleted): string {
+  const some = (names: string[]): string => names.map((name) => `“${name}”`).join(', ')
+  const sentences: string[] = []
+  if (adapters.length > 0)
+    sentences.push(
+      `What was learned from the deleted case stays in the weights of ${some(adapters)}. Remove it under Training to forget it.`,
+    )
+  if (runs.length > 0)
+    sentences.push(`Training ${some(runs)} had begun to learn from it and cannot go on: cancel it and begin anew.`)
+  return sentences.join(' ')
 }
 
 /** The department's case library: what there is, and searches in it. */
@@ -222,7 +236,8 @@ export class Library {
   /** Deletes a case and every trace of it. */
   async remove(caseId: string): Promise<void> {
     try {
-      await this.#backend.libraryDelete([caseId])
+      const left = remaining(await this.#backend.libraryDelete([caseId]))
+      if (left) this.#messages.add('warning', 'case_learned', left)
     } catch (reason) {
       this.#messages.fail(reason)
       return

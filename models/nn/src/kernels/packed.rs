@@ -8,7 +8,7 @@ use candle_core::{D, Shape, Tensor};
 use super::fused::{Fused1, Fused2, with_floats};
 use super::simd::{Finish, Panels};
 use super::{elementwise, fused};
-use crate::{Activation, NnError, Result};
+use crate::{Activation, NnError, Quantisation, Result};
 
 /// A frozen weight matrix `[outputs, inputs]`, packed for this machine.
 #[derive(Clone)]
@@ -35,11 +35,20 @@ pub(crate) fn packable(weight: &Tensor) -> bool {
 }
 
 impl Packed {
-    /// Packs a matrix that is [`packable`].
-    pub(crate) fn new(weight: &Tensor) -> Result<Self> {
+    /// Packs a matrix that is [`packable`], in 8 or 4 bits a number if that is asked for.
+    pub(crate) fn new(weight: &Tensor, quantise: Option<Quantisation>) -> Result<Self> {
         let (outputs, inputs) = weight.dims2()?;
-        let panels = with_floats(weight, |w| Panels::pack(w, outputs, inputs))?;
+        let panels = with_floats(weight, |w| match quantise {
+            Some(kind) => Panels::quantise(w, outputs, inputs, kind),
+            None => Panels::pack(w, outputs, inputs),
+        })?;
         Ok(Self(Arc::new(panels)))
+    }
+
+    /// Bytes that the matrix takes in memory.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.0.size()
     }
 
     /// Outputs and inputs.

@@ -254,6 +254,35 @@ impl Adapter {
         Ok(())
     }
 
+    /// Replaces the text of a file beside the weights. Wherever the program ends meanwhile, the adapter verifies: the manifest
+    /// first ceases to state the file's digest, then states the new one.
+    ///
+    /// Errors if the folder cannot be written.
+    pub fn replace(&mut self, name: &str, text: &str) -> Result<()> {
+        if self.manifest.files.remove(name).is_some() {
+            self.write_manifest()?;
+        }
+        let path = self.dir.join(name);
+        write_whole(&path, text.as_bytes())?;
+        let digest = digest_of(&path)?;
+        self.manifest.files.insert(name.to_owned(), digest);
+        self.write_manifest()
+    }
+
+    fn write_manifest(&self) -> Result<()> {
+        let path = self.dir.join(MANIFEST);
+        let text =
+            serde_json::to_string_pretty(&self.manifest).map_err(|e| TrainError::json(&path, e))?;
+        write_whole(&path, text.as_bytes())
+    }
+
+    /// SHA-256 of the manifest, which holds the digest of every other file.
+    ///
+    /// Errors if it is missing.
+    pub fn sha256(&self) -> Result<String> {
+        digest_of(&self.dir.join(MANIFEST))
+    }
+
     /// Writes an adapter's folder, which appears whole or not at all.
     ///
     /// - `beside`: other files by name, such as the split and the report
@@ -287,9 +316,7 @@ impl Adapter {
         }
         finish(&fresh, dir, manifest, beside)
     }
-}
 
-impl Adapter {
     /// Adds files to an adapter and changes what it says of itself; the change holds when the manifest is in its place, and not before.
     ///
     /// - `manifest`: with the digests of the files that are there; `beside`: the new files by name, none of which may be there
@@ -308,11 +335,9 @@ impl Adapter {
             write_whole(&path, text.as_bytes())?;
             manifest.files.insert((*name).to_owned(), digest_of(&path)?);
         }
-        let path = self.dir.join(MANIFEST);
-        let text =
-            serde_json::to_string_pretty(&manifest).map_err(|e| TrainError::json(&path, e))?;
-        write_whole(&path, text.as_bytes())?;
-        Ok(Self { manifest, ..self })
+        let amended = Self { manifest, ..self };
+        amended.write_manifest()?;
+        Ok(amended)
     }
 }
 

@@ -29,25 +29,33 @@ pub trait Pictures: Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureSet {
-    /// The unit embedding, `embed_dim` numbers.
-    Embedding,
-    /// Mean and standard deviation of every channel of a ResNet's first three stages, in logarithms, or of a transformer's last
-    /// block.
+    /// Mean and standard deviation of every channel of a ResNet's stem and stages, in logarithms, or of a transformer's last block; of
+    /// the picture as displayed and with its histogram equalised.
     Texture,
     /// Means over a 3 × 3 grid of every channel of a ResNet's first two stages, or of a transformer's last block.
     Layout,
-    /// Texture and layout together.
-    TextureAndLayout,
+    /// The unit embedding, `embed_dim` numbers.
+    Embedding,
+}
+
+/// How a picture is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    AsDisplayed,
+    /// Grey levels in equal shares: what is left of window and exposure.
+    Equalised,
 }
 
 impl FeatureSet {
-    /// All of them, in the order in which they are tried.
-    pub const ALL: [Self; 4] = [
-        Self::Embedding,
-        Self::Texture,
-        Self::Layout,
-        Self::TextureAndLayout,
-    ];
+    /// All of them, in the order in which they are tried: on few cases a later one must be clearly better.
+    pub const ALL: [Self; 3] = [Self::Texture, Self::Layout, Self::Embedding];
+
+    fn readings(self) -> &'static [Reading] {
+        match self {
+            Self::Texture => &[Reading::AsDisplayed, Reading::Equalised],
+            Self::Layout | Self::Embedding => &[Reading::AsDisplayed],
+        }
+    }
 }
 
 /// Images a forward pass.
@@ -57,9 +65,9 @@ const LEAST: f64 = 1e-3;
 /// Cells along a side of the layout.
 const GRID: usize = 3;
 
-/// Features of pictures, for several sets from one pass.
+/// Features of pictures, for several sets at once.
 ///
-/// - returns `[pictures, ..]` for each set
+/// - returns for each set `[pictures, ..]` for each way in which it looks at a picture
 ///
 /// Errors if a picture cannot be read.
 pub fn extract(
@@ -69,12 +77,15 @@ pub fn extract(
     sets: &[FeatureSet],
     stop: &Interrupt,
     report: &mut dyn FnMut(Progress),
-) -> Result<Vec<Features>> {
+) -> Result<Vec<Vec<Features>>> {
     let total = pictures.len();
     if total == 0 {
         return Err(TrainError::Data("there is no case to look at".into()));
     }
-    let mut rows: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(total); sets.len()];
+    let mut rows: Vec<Vec<Rows>> = sets
+        .iter()
+        .map(|set| set.readings().iter().map(|_| Rows::default()).collect())
+        .collect();
     for start in (0..total).step_by(BATCH) {
         if stop.is_stopped() {
             return Err(TrainError::Stopped);
@@ -87,20 +98,16 @@ pub fn extract(
         let images: Vec<Image8> = (start..(start + BATCH).min(total))
             .map(|i| pictures.picture(i))
             .collect::<Result<_>>()?;
-        let references: Vec<&Image8> = images.iter().collect();
-        let pixels = preprocess.batch(&references, &Device::Cpu)?;
-        let maps = match sets.iter().any(|s| *s != FeatureSet::Embedding) {
-            true => maps_of(clip, &pixels)?,
-            false => Vec::new(),
-        };
-        for (set, rows) in sets.iter().zip(&mut rows) {
-            let tensor = match set {
-                FeatureSet::Embedding => clip.embed_images(&pixels, Mode::Eval)?,
-                FeatureSet::Texture => texture(&maps)?,
-                FeatureSet::Layout => layout(&maps)?,
-                FeatureSet::TextureAndLayout => Tensor::cat(&[texture(&maps)?, layout(&maps)?], 1)?,
-            };
-            rows.extend(tensor.to_vec2::<f32>()?);
+        for reading in [Reading::AsDisplayed, Reading::Equalised] {
+            let wanted = |set: &FeatureSet| set.readings().iter().position(|r| *r == reading);
+            if sets.iter().any(|set| wanted(set).is_some()) {
+                let seen = Seen::new(clip, preprocess, &images, reading, sets)?;
+                for (set, rows) in sets.iter().zip(&mut rows) {
+                    if let Some(place) = wanted(set) {
+                        rows[place].take(seen.features(*set)?)?;
+                    }
+                }
+            }
         }
     }
     report(Progress::new(
@@ -108,14 +115,88 @@ pub fn extract(
         total as u64,
         total as u64,
     ));
-    rows.iter().map(|rows| Features::from_rows(rows)).collect()
+    rows.into_iter()
+        .map(|readings| readings.into_iter().map(Rows::features).collect())
+        .collect()
+}
+
+/// Features so far, and how many columns belong to each part.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<Vec<f32>>,
+    parts: Vec<usize>,
+}
+
+impl Rows {
+    /// - `parts`: `[b, columns]` each
+    fn take(&mut self, parts: Vec<Tensor>) -> Result<()> {
+        self.parts = parts
+            .iter()
+            .map(|part| part.dim(1))
+            .collect::<Result<_, _>>()?;
+        self.rows.extend(Tensor::cat(&parts, 1)?.to_vec2::<f32>()?);
+        Ok(())
+    }
+
+    fn features(self) -> Result<Features> {
+        Features::from_rows(&self.rows)?.in_parts(self.parts)
+    }
+}
+
+/// What the tower makes of a batch.
+struct Seen {
+    embedding: Option<Tensor>,
+    maps: Vec<Tensor>,
+}
+
+impl Seen {
+    fn new(
+        clip: &Clip,
+        preprocess: &Preprocess,
+        images: &[Image8],
+        reading: Reading,
+        sets: &[FeatureSet],
+    ) -> Result<Self> {
+        let equalised: Vec<Image8>;
+        let images: Vec<&Image8> = match reading {
+            Reading::AsDisplayed => images.iter().collect(),
+            Reading::Equalised => {
+                equalised = images.iter().map(Image8::equalised).collect();
+                equalised.iter().collect()
+            }
+        };
+        let pixels = preprocess.batch(&images, &Device::Cpu)?;
+        let read = |wanted: &[FeatureSet]| {
+            let mut sets = sets.iter().filter(|set| set.readings().contains(&reading));
+            sets.any(|set| wanted.contains(set))
+        };
+        Ok(Self {
+            embedding: match read(&[FeatureSet::Embedding]) {
+                true => Some(clip.embed_images(&pixels, Mode::Eval)?),
+                false => None,
+            },
+            maps: match read(&[FeatureSet::Texture, FeatureSet::Layout]) {
+                true => maps_of(clip, &pixels)?,
+                false => Vec::new(),
+            },
+        })
+    }
+
+    /// Parts of a set, `[b, columns]` each.
+    fn features(&self, set: FeatureSet) -> Result<Vec<Tensor>> {
+        match set {
+            FeatureSet::Embedding => Ok(self.embedding.iter().cloned().collect()),
+            FeatureSet::Texture => texture(&self.maps),
+            FeatureSet::Layout => Ok(vec![layout(&self.maps)?]),
+        }
+    }
 }
 
 /// Maps with positions, `[b, channels, rows, columns]` each, from early to late.
 fn maps_of(clip: &Clip, pixels: &Tensor) -> Result<Vec<Tensor>> {
     let inside = clip.image_activations(pixels, Mode::Eval)?;
     match &clip.config().vision {
-        VisionConfig::ResNet(_) => Ok(inside[1..4].to_vec()),
+        VisionConfig::ResNet(_) => Ok(inside),
         VisionConfig::Vit(vit) => {
             let grid = vit.image_size / vit.patch_size;
             let (b, n, width) = inside[0].dims3()?;
@@ -125,27 +206,26 @@ fn maps_of(clip: &Clip, pixels: &Tensor) -> Result<Vec<Tensor>> {
     }
 }
 
-/// Mean and standard deviation of every channel, `[b, 2 · channels]`; logarithms where activations cannot be negative, since their
-/// sizes differ by orders of magnitude between films.
-fn texture(maps: &[Tensor]) -> Result<Tensor> {
+/// Mean and standard deviation of every channel, `[b, 2 · channels]` a map; logarithms where activations cannot be negative, since
+/// their sizes differ by orders of magnitude between films.
+fn texture(maps: &[Tensor]) -> Result<Vec<Tensor>> {
     let log = |x: Tensor| -> Result<Tensor> { Ok((x + LEAST)?.log()?) };
-    let mut parts = Vec::new();
-    for map in maps {
+    let rectified = maps.len() > 1; // a ResNet's stem and stages end with a rectifier
+    let of = |map: &Tensor| -> Result<Tensor> {
         let flat = map.flatten_from(2)?; // [b, channels, positions]
         let mean = flat.mean_keepdim(D::Minus1)?;
         let spread = flat.broadcast_sub(&mean)?.sqr()?.mean(D::Minus1)?.sqrt()?;
         let mean = mean.squeeze(D::Minus1)?;
-        let rectified = maps.len() > 1; // a ResNet's stages end with a rectifier
-        parts.push(if rectified { log(mean)? } else { mean });
-        parts.push(log(spread)?);
-    }
-    Ok(Tensor::cat(&parts, 1)?)
+        let mean = if rectified { log(mean)? } else { mean };
+        Ok(Tensor::cat(&[mean, log(spread)?], 1)?)
+    };
+    maps.iter().map(of).collect()
 }
 
-/// Means over a grid of the first two maps, `[b, 9 · channels]`.
+/// Means over a grid of a ResNet's first two stages, or of the only map, `[b, 9 · channels]`.
 fn layout(maps: &[Tensor]) -> Result<Tensor> {
     let mut parts = Vec::new();
-    for map in maps.iter().take(2) {
+    for map in maps.get(1..3).unwrap_or(maps) {
         let (_, _, height, width) = map.dims4()?;
         for (row, column) in (0..GRID).flat_map(|r| (0..GRID).map(move |c| (r, c))) {
             let (top, bottom) = cell(height, row);

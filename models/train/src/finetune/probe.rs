@@ -65,9 +65,9 @@ impl ProbeOutcome {
     }
 }
 
-/// Fits a probe on the feature set that serves left-out patients best.
+/// Fits a probe on the feature set that serves left-out patients best: the first that no later one is clearly better than.
 ///
-/// - `sets`: to choose from, at least one; `labels`, `groups`: of each picture
+/// - `sets`: to choose from, at least one, the most trusted first; `labels`, `groups`: of each picture
 ///
 /// Errors as [`extract`] and [`Probe::fit`].
 #[allow(clippy::too_many_arguments)] // the model's two halves, the data's three, the plan, and how to stop and report
@@ -83,25 +83,22 @@ pub fn fit_probe(
     report: &mut dyn FnMut(Progress),
 ) -> Result<ProbeOutcome> {
     let features = extract(clip, preprocess, pictures, sets, stop, report)?;
-    let mut best: Option<(FeatureSet, ProbeFit, f64)> = None;
+    let mut best: Option<(FeatureSet, ProbeFit)> = None;
     let mut choices = Vec::new();
-    for (set, features) in sets.iter().zip(&features) {
-        let fit = Probe::fit(features, labels, groups, plan, stop, report)?;
-        let figure = fit
-            .figures
-            .iter()
-            .find(|(strength, _)| *strength == fit.probe.strength)
-            .map_or(f64::NEG_INFINITY, |(_, figure)| *figure);
+    for (set, readings) in sets.iter().zip(&features) {
+        let fit = Probe::fit(readings, labels, groups, plan, stop, report)?;
         choices.push(ProbeChoice {
             features: *set,
             strength: fit.probe.strength,
-            figure,
+            figure: fit.figure(),
         });
-        if best.as_ref().is_none_or(|(_, _, other)| figure > *other) {
-            best = Some((*set, fit, figure));
+        let first =
+            |(_, other): &(_, ProbeFit)| fit.is_clearly_better_than(other, labels, plan.select);
+        if best.as_ref().is_none_or(first) {
+            best = Some((*set, fit));
         }
     }
-    let Some((features, fit, _)) = best else {
+    let Some((features, fit)) = best else {
         return Err(TrainError::Plan("no feature set is named".into()));
     };
     Ok(ProbeOutcome {

@@ -9,7 +9,7 @@ use super::classify::{class_logits, directions_of, embed_pictures};
 use super::features::{FeatureSet, Pictures, extract};
 use super::tune::{Model, with_adapter};
 use super::{Adapter, Calibrator, Method, Towers};
-use crate::probe::{Probe, squash};
+use crate::probe::{Features, Probe, squash};
 use crate::{Result, TrainError};
 
 /// What an adapter says about pictures.
@@ -150,7 +150,7 @@ impl Scorer {
             Kind::Probe(probe, features) => {
                 let found = extract(clip, preprocess, pictures, &[*features], stop, report)?;
                 let none = || TrainError::Data("no feature was read".into());
-                probe.logits(found.first().ok_or_else(none)?)
+                probe.logits(&Features::beside(found.first().ok_or_else(none)?)?)
             }
             Kind::Classes(towers, directions) => {
                 tower_logits(towers, directions, pictures, stop, report)

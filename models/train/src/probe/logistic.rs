@@ -160,6 +160,33 @@ impl Logistic {
             .ok_or_else(|| TrainError::Plan("nothing to fit".into()))
     }
 
+    /// The regression on features side by side whose scores are the mean of what each of these says of its own.
+    ///
+    /// Errors if there is none, or they were fitted on other labels.
+    pub(super) fn mean(all: &[Self]) -> Result<Self> {
+        let unlike = || TrainError::Plan("regressions of different labels have no mean".into());
+        let (first, share) = (all.first().ok_or_else(unlike)?, 1.0 / all.len() as f64);
+        let width = first.intercepts.len();
+        if all
+            .iter()
+            .any(|m| m.exclusive != first.exclusive || m.intercepts.len() != width)
+        {
+            return Err(unlike());
+        }
+        Ok(Self {
+            coefficients: (0..width)
+                .map(|k| {
+                    let row = all.iter().flat_map(|m| &m.coefficients[k]);
+                    row.map(|v| v * share).collect()
+                })
+                .collect(),
+            intercepts: (0..width)
+                .map(|k| all.iter().map(|m| m.intercepts[k] * share).sum())
+                .collect(),
+            exclusive: first.exclusive,
+        })
+    }
+
     /// Scores before the squashing function, `[rows][classes or findings]`; two classes have -z/2 and z/2, whose softmax is the
     /// second's probability.
     pub fn logits(&self, features: &Features) -> Result<Vec<Vec<f64>>> {

@@ -10,6 +10,8 @@ pub struct Features {
     tensor: Tensor,
     rows: usize,
     columns: usize,
+    /// Columns of each part.
+    parts: Vec<usize>,
 }
 
 impl Features {
@@ -37,6 +39,37 @@ impl Features {
             tensor: Tensor::from_vec(values, (rows, columns), &Device::Cpu)?,
             rows,
             columns,
+            parts: vec![columns],
+        })
+    }
+
+    /// The same, in parts that [`Standardise`] gives the same variance in sum, however many columns each has.
+    ///
+    /// - `parts`: columns of each, from the first column on
+    ///
+    /// Errors if they do not add up to the columns.
+    pub fn in_parts(self, parts: Vec<usize>) -> Result<Self> {
+        if parts.contains(&0) || parts.iter().sum::<usize>() != self.columns {
+            return Err(TrainError::Data(format!(
+                "parts of {parts:?} columns do not make {}",
+                self.columns
+            )));
+        }
+        Ok(Self { parts, ..self })
+    }
+
+    /// Other features of the same cases, side by side.
+    ///
+    /// Errors if there are none or they have different numbers of cases.
+    pub fn beside(all: &[Self]) -> Result<Self> {
+        let tensors: Vec<&Tensor> = all.iter().map(|x| &x.tensor).collect();
+        let tensor = Tensor::cat(&tensors, 1)?;
+        let (rows, columns) = tensor.dims2()?;
+        Ok(Self {
+            tensor,
+            rows,
+            columns,
+            parts: all.iter().flat_map(|x| x.parts.clone()).collect(),
         })
     }
 
@@ -75,6 +108,7 @@ impl Features {
             tensor: self.tensor.index_select(&index, 0)?,
             rows: rows.len(),
             columns: self.columns,
+            parts: self.parts.clone(),
         })
     }
 
@@ -91,7 +125,8 @@ impl Features {
     }
 }
 
-/// Shifts and scales that give every feature mean 0 and variance 1.
+/// Shifts and scales that give every feature mean 0 and variance 1; in features of several parts, the same variance within a part and
+/// to every part in sum, and 1 on average.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standardise {
@@ -127,18 +162,33 @@ impl Standardise {
                 *s += (v - m) * (v - m);
             }
         }
+        let average = d as f64 / features.parts.len() as f64;
+        let shares = features
+            .parts
+            .iter()
+            .flat_map(|part| std::iter::repeat_n((*part as f64 / average).sqrt(), *part));
         let scale = variance
             .iter()
             .zip(&mean)
-            .map(|(s, m)| {
+            .zip(shares)
+            .map(|((s, m), share)| {
                 let deviation = (s / n as f64).sqrt();
-                match deviation > 1e-10 * m.abs().max(1e-6) {
-                    true => deviation,
-                    false => 1.0,
-                }
+                share
+                    * match deviation > 1e-10 * m.abs().max(1e-6) {
+                        true => deviation,
+                        false => 1.0,
+                    }
             })
             .collect();
         Ok(Self { mean, scale })
+    }
+
+    /// Of features that lie side by side.
+    pub(super) fn beside(all: &[Self]) -> Self {
+        Self {
+            mean: all.iter().flat_map(|s| s.mean.clone()).collect(),
+            scale: all.iter().flat_map(|s| s.scale.clone()).collect(),
+        }
     }
 
     /// The standardised features.
@@ -158,6 +208,6 @@ impl Standardise {
                 *v = (*v - m) / s;
             }
         }
-        Features::new(values, self.mean.len())
+        Features::new(values, self.mean.len())?.in_parts(features.parts.clone())
     }
 }

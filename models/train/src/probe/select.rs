@@ -66,70 +66,100 @@ pub struct ProbeFit {
     pub probe: Probe,
     /// Logits of each case from the fold that left its patient out, at the chosen strength, `[rows][classes]`.
     pub left_out: Vec<Vec<f64>>,
+    /// The fold that left each case out, `[rows]`.
+    pub folds: Vec<usize>,
     /// Each strength with its figure: macro AUROC, or minus the loss.
     pub figures: Vec<(f64, f64)>,
+}
+
+impl ProbeFit {
+    /// The figure of the strength that was chosen.
+    pub fn figure(&self) -> f64 {
+        self.figures
+            .iter()
+            .find(|(strength, _)| *strength == self.probe.strength)
+            .map_or(f64::NEG_INFINITY, |(_, figure)| *figure)
+    }
+
+    /// Whether the folds agree that left-out patients are predicted better than by another fit: the mean gain is larger than twice its
+    /// standard error over folds.
+    ///
+    /// What is chosen by the larger figure alone is chosen by chance where cases are few. Folds that lack a class have no figure; if fewer
+    /// than two have one, nothing is clear.
+    pub fn is_clearly_better_than(&self, other: &Self, labels: &Labels, by: SelectBy) -> bool {
+        let gains: Vec<f64> = (0..=self.folds.iter().copied().max().unwrap_or(0))
+            .filter_map(|fold| {
+                let rows: Vec<usize> = (0..self.folds.len())
+                    .filter(|i| self.folds[*i] == fold)
+                    .collect();
+                let labels = labels.select(&rows);
+                let of = |fit: &Self| {
+                    let logits: Vec<Vec<f64>> =
+                        rows.iter().map(|i| fit.left_out[*i].clone()).collect();
+                    figure(&logits, &labels, by).ok()
+                };
+                Some(of(self)? - of(other)?)
+            })
+            .collect();
+        if gains.len() < 2 {
+            return false;
+        }
+        let n = gains.len() as f64;
+        let mean = gains.iter().sum::<f64>() / n;
+        let variance = gains.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        mean > 2.0 * (variance / n).sqrt()
+    }
 }
 
 impl Probe {
     /// Chooses the strength by cross-validation over whole patients and fits on all cases.
     ///
-    /// - `features`: `[rows, columns]`; `labels`: `[rows]`; `groups`: the patient of each case, `[rows]`
+    /// - `readings`: features of the same cases as they were read in one way or several, `[rows, columns]` each. Each has a regression of
+    ///   its own, and the probe is their mean: one regression on all of them side by side ([`Features::beside`])
+    /// - `labels`: `[rows]`; `groups`: the patient of each case, `[rows]`
     ///
-    /// All folds and strengths run side by side; standardisation is measured once on all cases, which uses no label.
+    /// All folds of a strength run side by side; standardisation is measured once on all cases, which uses no label.
     /// Errors if a fold lacks a class, or as [`Logistic::fit`].
     pub fn fit(
-        features: &Features,
+        readings: &[Features],
         labels: &Labels,
         groups: &[u64],
         plan: &ProbePlan,
         stop: &Interrupt,
         report: &mut dyn FnMut(Progress),
     ) -> Result<ProbeFit> {
-        let n = features.rows();
-        if plan.strengths.is_empty() || plan.folds < 2 || groups.len() != n || labels.len() != n {
+        let n = labels.len();
+        let fits = !readings.is_empty() && readings.iter().all(|x| x.rows() == n);
+        if plan.strengths.is_empty() || plan.folds < 2 || groups.len() != n || !fits {
             return Err(TrainError::Plan(
-                "a probe wants at least one strength, two folds, and a label and a patient for every case".into(),
+                "a probe wants at least one strength, two folds, and features, a label and a patient for every case".into(),
             ));
         }
-        let standardise = Standardise::fit(features, &vec![true; n])?;
-        let features = standardise.apply(features)?;
+        let standardise: Vec<Standardise> = readings
+            .iter()
+            .map(|x| Standardise::fit(x, &vec![true; n]))
+            .collect::<Result<_>>()?;
+        let readings: Vec<Features> = standardise
+            .iter()
+            .zip(readings)
+            .map(|(s, x)| s.apply(x))
+            .collect::<Result<_>>()?;
         let folds = usable_folds(labels, groups, plan)?;
-        let counts: Vec<Vec<bool>> = (0..plan.folds)
-            .map(|fold| folds.iter().map(|f| *f != fold).collect())
-            .collect();
-        let mut left_out: Vec<Vec<Vec<f64>>> = Vec::with_capacity(plan.strengths.len());
-        let mut starts: Option<Vec<Logistic>> = None;
-        let total = plan.strengths.len() as u64 + 1;
-        // From weak to strong belief, each beginning where the one before ended.
-        for (done, strength) in plan.strengths.iter().enumerate() {
-            report(Progress::new("cross-validation", done as u64, total));
-            let fits: Vec<Fit<'_>> = counts
-                .iter()
-                .map(|counts| Fit {
-                    counts,
-                    strength: *strength,
-                })
-                .collect();
-            let models = fit_many(
-                &features,
-                labels,
-                plan.weights,
-                &fits,
-                starts.as_deref(),
-                Precision::COARSE,
-                stop,
-            )?;
-            let mut rows = vec![Vec::new(); n];
-            for (fold, model) in models.iter().enumerate() {
-                let logits = model.logits(&features)?;
-                for (i, row) in logits.into_iter().enumerate() {
-                    if folds[i] == fold {
-                        rows[i] = row;
+        let total = (readings.len() * plan.strengths.len() + 1) as u64;
+        let mut left_out = vec![vec![vec![0.0; labels.width()]; n]; plan.strengths.len()];
+        for (reading, features) in readings.iter().enumerate() {
+            let done = reading * plan.strengths.len();
+            let mut report = |at: usize| {
+                report(Progress::new("cross-validation", (done + at) as u64, total));
+            };
+            let found = cross_validate(features, labels, &folds, plan, stop, &mut report)?;
+            for (sums, rows) in left_out.iter_mut().zip(found) {
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    for (sum, z) in sums.iter_mut().zip(row) {
+                        *sum += z / readings.len() as f64;
                     }
                 }
             }
-            left_out.push(rows);
-            starts = Some(models);
         }
         let figures: Vec<(f64, f64)> = plan
             .strengths
@@ -142,22 +172,21 @@ impl Probe {
             true => i,
             false => best,
         });
+        let strength = figures[best].0;
         report(Progress::new("fitting", total - 1, total));
-        let logistic = Logistic::fit(
-            &features,
-            labels,
-            plan.weights,
-            figures[best].0,
-            Precision::FINE,
-        )?;
+        let regressions: Vec<Logistic> = readings
+            .iter()
+            .map(|x| Logistic::fit(x, labels, plan.weights, strength, Precision::FINE))
+            .collect::<Result<_>>()?;
         report(Progress::new("fitting", total, total));
         Ok(ProbeFit {
             probe: Self {
-                standardise,
-                logistic,
-                strength: figures[best].0,
+                standardise: Standardise::beside(&standardise),
+                logistic: Logistic::mean(&regressions)?,
+                strength,
             },
             left_out: left_out.swap_remove(best),
+            folds,
             figures,
         })
     }
@@ -172,6 +201,54 @@ impl Probe {
         self.logistic
             .probabilities(&self.standardise.apply(features)?)
     }
+}
+
+/// Logits that each case gets from the fit without its fold, `[strengths][rows][classes]`.
+fn cross_validate(
+    features: &Features,
+    labels: &Labels,
+    folds: &[usize],
+    plan: &ProbePlan,
+    stop: &Interrupt,
+    report: &mut dyn FnMut(usize),
+) -> Result<Vec<Vec<Vec<f64>>>> {
+    let counts: Vec<Vec<bool>> = (0..plan.folds)
+        .map(|fold| folds.iter().map(|f| *f != fold).collect())
+        .collect();
+    let mut left_out = Vec::with_capacity(plan.strengths.len());
+    let mut starts: Option<Vec<Logistic>> = None;
+    // From weak to strong belief, each beginning where the one before ended.
+    for (done, strength) in plan.strengths.iter().enumerate() {
+        report(done);
+        let fits: Vec<Fit<'_>> = counts
+            .iter()
+            .map(|counts| Fit {
+                counts,
+                strength: *strength,
+            })
+            .collect();
+        let models = fit_many(
+            features,
+            labels,
+            plan.weights,
+            &fits,
+            starts.as_deref(),
+            Precision::COARSE,
+            stop,
+        )?;
+        let mut rows = vec![Vec::new(); labels.len()];
+        for (fold, model) in models.iter().enumerate() {
+            let logits = model.logits(features)?;
+            for (i, row) in logits.into_iter().enumerate() {
+                if folds[i] == fold {
+                    rows[i] = row;
+                }
+            }
+        }
+        left_out.push(rows);
+        starts = Some(models);
+    }
+    Ok(left_out)
 }
 
 /// Stratified folds of whole patients in which every fit sees every class; other seeds are tried if one does not give them.

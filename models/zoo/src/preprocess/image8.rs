@@ -76,4 +76,42 @@ impl Image8 {
             ..*self
         }
     }
+
+    /// Luminance with its histogram equalised: each grey level becomes the share of the pixels that are darker or as dark.
+    pub fn equalised(&self) -> Self {
+        let mut image = self.to_grey();
+        let mut darker = [0usize; 256];
+        for level in &image.data {
+            darker[usize::from(*level)] += 1;
+        }
+        let mut sum = 0;
+        for count in &mut darker {
+            sum += *count;
+            *count = sum;
+        }
+        let total = image.data.len();
+        for level in &mut image.data {
+            *level = (255 * darker[usize::from(*level)] / total) as u8;
+        }
+        image
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equalised_levels_are_the_shares_of_pixels_that_are_as_dark() {
+        let image = Image8::new(4, 1, 1, vec![10, 10, 200, 12]).unwrap();
+        assert_eq!(image.equalised().data, [127, 127, 255, 191]);
+    }
+
+    #[test]
+    fn equalising_forgets_exposure_and_window() {
+        let dark: Vec<u8> = (0..=99).map(|i| (i * i / 100) as u8).collect();
+        let bright: Vec<u8> = dark.iter().map(|v| 2 * v + 30).collect();
+        let equalised = |data: Vec<u8>| Image8::new(10, 10, 1, data).unwrap().equalised();
+        assert_eq!(equalised(dark), equalised(bright));
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::{Device, Tensor};
 use lucency_library::Library;
-use lucency_nn::{Mode, ops};
+use lucency_nn::{Mode, Quantisation, ops};
 use lucency_packs::{LabelSet, Origin, Pack, PackManifest, PackStore, TokenizerSpec};
 use lucency_zoo::clip::Clip;
 use lucency_zoo::tokenizer::ClipTokenizer;
@@ -75,8 +75,17 @@ impl Assistant {
     ///
     /// Errors if the pack or the adapter is missing, damaged or not understood.
     pub fn open(options: Options) -> Result<Self> {
+        Self::open_quantised(options, None)
+    }
+
+    /// As [`Assistant::open`], with the networks' frozen matrices in fewer bits if that is asked for. Embeddings are then kept
+    /// apart from those of the pack as it is.
+    ///
+    /// Errors as [`Assistant::open`].
+    pub fn open_quantised(options: Options, quantise: Option<Quantisation>) -> Result<Self> {
         let store = options.store();
         let pack = store.find(options.pack.as_deref().unwrap_or(DEFAULT_PACK))?;
+        let pack = pack.quantised(quantise);
         let device = Device::Cpu;
         let clip = pack.load_clip(&device)?;
         let tokenizer = match pack.manifest().tokenizer {
@@ -87,7 +96,7 @@ impl Assistant {
         let network = QuestionNetwork::of(&pack, &clip)?;
         let adapter = active_adapter(&options.home, &pack)?;
         Ok(Self {
-            store: EmbeddingStore::new(&options.home, pack.hash()),
+            store: EmbeddingStore::new(&options.home, &pack.weights_id()),
             options,
             clip,
             tokenizer,

@@ -75,6 +75,7 @@ pub fn typescript() -> String {
         RejectCause,
         RejectedRow,
         ImportOutcome,
+        LibraryDeleted,
         EmbedOutcome,
         LabelSetDto,
         LabelAsk,

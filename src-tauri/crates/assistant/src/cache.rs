@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{Device, Tensor};
 use sha2::{Digest, Sha256};
 
+use crate::error::{AssistantError, Result};
+
 /// What the image tower makes of one frame.
 #[derive(Clone)]
 pub(crate) struct FrameFeatures {
@@ -100,6 +102,20 @@ impl EmbeddingStore {
                 let _ = file.persist(self.folder.join(key));
             }
         }
+    }
+}
+
+/// Removes every image embedding that is kept on disk, of all packs: they are named by pixels, not by cases, and are made again
+/// when they are needed.
+///
+/// Errors if the folder cannot be removed.
+pub(crate) fn forget_embeddings(home: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(home.join("cache").join("embeddings")) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(AssistantError::Io {
+            what: "the cache of embeddings".into(),
+            source,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -1,4 +1,7 @@
-//! Tables as comma-separated values. Source: RFC 4180.
+//! Tables as comma-separated values, read whole and written. Source: RFC 4180.
+//!
+//! The library reads what others exported otherwise, row by row and in whatever encoding and with whatever separator (`import/table.rs`);
+//! these are small tables of UTF-8 text, in which a mistake is named by its line.
 
 /// Reads a table: records of fields, quotation marks taken off, empty lines left out.
 ///

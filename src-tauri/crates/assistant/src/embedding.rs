@@ -27,8 +27,7 @@ impl Assistant {
     /// What tells the embeddings that are compared from others: the hash of the pack, or the identity of an adapter.
     pub(crate) fn embedder(&self) -> String {
         self.comparing_adapter()
-            .map_or(self.pack().hash(), ActiveAdapter::id)
-            .to_owned()
+            .map_or_else(|| self.pack().weights_id(), |a| a.id().to_owned())
     }
 
     /// The name of the adapter whose embeddings are compared, if it is not the pack's own.

@@ -17,6 +17,7 @@ pub mod finetune;
 mod guard;
 mod kind;
 mod labelling;
+mod ledger;
 mod network;
 pub mod picture;
 mod provenance;

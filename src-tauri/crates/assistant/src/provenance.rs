@@ -16,7 +16,7 @@ pub(crate) fn text_provenance(pack: &Pack, begun: Instant, now: Timestamp) -> Pr
     Provenance {
         app_version: APP_VERSION.to_owned(),
         pack_name: pack.manifest().name.clone(),
-        pack_hash: pack.hash().to_owned(),
+        pack_hash: pack.weights_id(),
         adapter: None,
         pixel_hash: String::new(),
         frame: 0,
@@ -36,7 +36,7 @@ pub fn provenance(pack: &Pack, picture: &Picture, begun: Instant, now: Timestamp
     Provenance {
         app_version: APP_VERSION.to_owned(),
         pack_name: manifest.name.clone(),
-        pack_hash: pack.hash().to_owned(),
+        pack_hash: pack.weights_id(),
         adapter: None,
         pixel_hash: picture.pixel_hash.clone(),
         frame: picture.frame,

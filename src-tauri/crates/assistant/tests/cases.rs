@@ -267,13 +267,10 @@ fn an_index_in_memory_keeps_up_with_what_comes_and_goes() {
     );
     assert_eq!(best.image, 1, "the second image of its case");
     let gone = best.case_id.clone();
-    assert_eq!(
-        place
-            .library
-            .delete(std::slice::from_ref(&gone))
-            .expect("it is there"),
-        1
-    );
+    let deleted = place.library.delete(std::slice::from_ref(&gone));
+    let deleted = deleted.expect("it is there");
+    assert_eq!(deleted.deleted, 1);
+    assert!(deleted.adapters.is_empty(), "nothing was trained on it");
     let fourth = place.similar(&changed, 50, &[]);
     assert_eq!(fourth.hits.len(), 7);
     assert!(!ids(&fourth).contains(&gone.as_str()));

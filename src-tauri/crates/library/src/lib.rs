@@ -24,10 +24,11 @@ pub use error::{LibraryError, Result};
 pub use files::{file_digest, unhex};
 pub use library::{Exclude, Hit, Library};
 pub use records::{
-    CaseRecord, CaseSummary, Count, Coverage, Embedded, EmbeddingKind, Facts, Filter,
-    ImageReference, Label, LabelAction, LabelScheme, LabelValue, NewEmbedding, NewRecord, Page,
-    Question, Reading, Region, Source, Space, SpaceState, Stats, StoredEmbedding, Text, TextKind,
-    Unembedded, UnembeddedImage, Unreadable, Wanted, reader_name,
+    AdapterRecord, CasePart, CaseRecord, CaseSummary, Count, Coverage, Embedded, EmbeddingKind,
+    Facts, Filter, ImageReference, Label, LabelAction, LabelScheme, LabelValue, NewEmbedding,
+    NewRecord, Page, Question, Reading, Region, Run, RunKind, RunRecord, SeenBy, Source, Space,
+    SpaceState, Stats, StoredEmbedding, Text, TextKind, Unembedded, UnembeddedImage, Unreadable,
+    Wanted, reader_name,
 };
-pub use storage::{Batch, Embeddings, Labelling, Storage, Written};
+pub use storage::{Batch, Embeddings, Labelling, Ledger, Storage, Written};
 pub use store::{CaseStore, FolderStore};

@@ -3,9 +3,10 @@
 use crate::error::Result;
 use crate::import::{Checkpoint, ImportKey, Leaks, Reject};
 use crate::records::{
-    CaseRecord, CaseSummary, Count, Coverage, Embedded, Filter, ImageReference, LabelAction,
-    LabelScheme, NewEmbedding, NewRecord, Page, Reading, Source, Space, SpaceState, Stats,
-    StoredEmbedding, Unembedded, Unreadable, Wanted,
+    AdapterRecord, CasePart, CaseRecord, CaseSummary, Count, Coverage, Embedded, Filter,
+    ImageReference, LabelAction, LabelScheme, NewEmbedding, NewRecord, Page, Reading, Run,
+    RunRecord, SeenBy, Source, Space, SpaceState, Stats, StoredEmbedding, Unembedded, Unreadable,
+    Wanted,
 };
 use crate::search::{WordHits, WordQuery};
 
@@ -183,6 +184,37 @@ pub trait Labelling: Send + Sync {
 
     /// Readers with the number of cases that they gave one of the names, the busiest first.
     fn readers(&self, names: &[String]) -> Result<Vec<Count>>;
+}
+
+/// What was done with the cases: runs on them, and the adapters that are there. Folders hold what was learned; this is the
+/// record of who learned from whom.
+pub trait Ledger: Send + Sync {
+    /// Writes a run, in place of the one with the same folder and beginning, and which cases it saw; cases that were noted
+    /// before stay.
+    ///
+    /// - `cases`: identifiers
+    /// - returns how many of the cases are not in the library (any more)
+    fn put_run(&self, run: &Run, cases: &[(String, CasePart)]) -> Result<u64>;
+
+    /// Notes that a run's folder is no more; the run stays in the record. False if no run had it.
+    fn forget_run(&self, path: &str) -> Result<bool>;
+
+    /// The latest runs, the latest first.
+    fn runs(&self, limit: u64) -> Result<Vec<RunRecord>>;
+
+    /// Writes an adapter, in place of the one of its name.
+    fn put_adapter(&self, adapter: &AdapterRecord) -> Result<()>;
+
+    /// Takes an adapter that is no more out of the record; the run that made it stays. False if there was none.
+    fn forget_adapter(&self, name: &str) -> Result<bool>;
+
+    /// Adapters by name.
+    fn adapters(&self) -> Result<Vec<AdapterRecord>>;
+
+    /// Runs that saw one of the cases, the latest first.
+    ///
+    /// Errors if an identifier is unknown.
+    fn seen_by(&self, ids: &[String]) -> Result<Vec<SeenBy>>;
 }
 
 /// Every embedding of a space, page by page.

@@ -196,6 +196,7 @@ fn labels_of_a_library_of_the_third_version_become_those_that_came_with_the_case
              CREATE INDEX labels_name ON labels (name, value);
              INSERT INTO labels SELECT case_row, name, value FROM new_labels;
              DROP TABLE new_labels;
+             DROP TABLE run_cases; ALTER TABLE runs DROP COLUMN path; ALTER TABLE runs DROP COLUMN deleted;
              PRAGMA user_version = 3;",
         )
         .unwrap();

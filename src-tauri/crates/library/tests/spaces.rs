@@ -259,6 +259,7 @@ fn set_back(place: &Place) {
              DROP TABLE text_blocks; DROP INDEX cases_modality; DROP INDEX cases_body_part; DROP INDEX cases_sex;
              DROP INDEX cases_age;
              DROP TABLE label_sets; DROP TABLE label_actions; DROP INDEX labels_name; DROP INDEX labels_reader;
+             DROP TABLE run_cases; ALTER TABLE runs DROP COLUMN path; ALTER TABLE runs DROP COLUMN deleted;
              PRAGMA user_version = 1;",
         )
         .unwrap();

@@ -12,6 +12,7 @@ import type {
   ImportRequest,
   LibraryCase,
   LibraryCount,
+  LibraryDeleted,
   LibraryFilter,
   LibraryHit,
   LibraryHits,
@@ -226,11 +227,11 @@ export class MockLibrary extends MockAssistant {
     return { studies: [study], rejected: [], cancelled: false }
   }
 
-  async libraryDelete(caseIds: string[]): Promise<number> {
+  async libraryDelete(caseIds: string[]): Promise<LibraryDeleted> {
     this.note('libraryDelete', ...caseIds)
     const before = this.#all().length
     this.#cases = this.#all().filter((item) => !caseIds.includes(item.case_id))
-    return before - this.#cases.length
+    return { deleted: before - this.#cases.length, adapters: ['ward'], runs: [], report_entries: 1 }
   }
 
   override async frameInfo(seriesId: string, index: number): Promise<FrameInfo> {

@@ -15,6 +15,7 @@ mod interleaved;
 mod memory;
 mod panel_product;
 mod panels;
+mod quantised;
 mod tiles;
 mod vector;
 

@@ -8,7 +8,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::finish::Finish;
-use super::panels::{Panels, tile};
+use super::panels::{Lines, Panels, tile};
+use super::quantised::GROUP;
 use super::vector::Vector;
 use super::{Isa, isa};
 
@@ -89,7 +90,6 @@ impl Panels {
                 panels: self,
                 source,
                 depth,
-                data: self.floats().as_ptr(),
                 out: out.as_mut_ptr(),
             };
             match rows * self.outputs * self.inputs < SMALL {
@@ -107,10 +107,15 @@ impl Panels {
     fn divide<S: Source>(&self, source: &S, rows: usize) -> (usize, Vec<Task>) {
         let (_, tile) = tile();
         let (inputs, floats) = (self.inputs.max(1), source.floats().max(1));
-        let (depth, most) = match source.whole() || rows * floats <= BLOCK {
+        // What a quantised strip is expanded into stays in a cache too.
+        let whole = rows * floats <= BLOCK && !self.is_quantised();
+        let (depth, most) = match source.whole() || whole {
             true => (inputs, BLOCK / floats),
             false => {
-                let depth = inputs.div_ceil(inputs.div_ceil(DEPTH));
+                // In whole groups, which quantised panels are expanded by.
+                let depth = inputs
+                    .div_ceil(inputs.div_ceil(DEPTH))
+                    .next_multiple_of(GROUP);
                 (depth, BLOCK / depth)
             }
         };
@@ -145,11 +150,10 @@ struct Job<'a, S> {
     source: &'a S,
     /// Inputs that are taken at once.
     depth: usize,
-    data: *const f32,
     out: *mut f32,
 }
 
-// SAFETY: `data` is only read, and tasks write disjoint parts of `out`.
+// SAFETY: tasks write disjoint parts of `out`.
 unsafe impl<S: Sync> Sync for Job<'_, S> {}
 
 impl<S: Source> Job<'_, S> {
@@ -184,6 +188,7 @@ impl<S: Source> Job<'_, S> {
     #[inline(always)]
     unsafe fn run_with<V: Vector, const N: usize>(&self, task: &Task, finish: &Finish<'_>) {
         let inputs = self.panels.inputs;
+        let mut scratch = self.panels.scratch(self.depth);
         let mut begin = 0;
         loop {
             let end = (begin + self.depth).min(inputs);
@@ -193,7 +198,8 @@ impl<S: Source> Job<'_, S> {
                     true => (p + 1, begin),
                     false => (task.panels.start, end),
                 };
-                unsafe { self.column::<V, N>(p, begin..end, next, &task.rows, finish) };
+                let strip = (p, begin..end, next);
+                unsafe { self.column::<V, N>(strip, &mut scratch, &task.rows, finish) };
             }
             if end == inputs {
                 return;
@@ -206,22 +212,22 @@ impl<S: Source> Job<'_, S> {
     #[inline(always)]
     unsafe fn column<V: Vector, const N: usize>(
         &self,
-        p: usize,
-        inputs: Range<usize>,
-        next: (usize, usize),
+        (p, inputs, next): (usize, Range<usize>, (usize, usize)),
+        scratch: &mut Lines,
         rows: &Range<usize>,
         finish: &Finish<'_>,
     ) {
         let (_, most) = tile();
         let &Panels { width, outputs, .. } = self.panels;
         let at = |(p, input): (usize, usize)| (p * self.panels.inputs + input) * width;
-        let panel = at((p, inputs.start));
-        let next = at(next);
+        // Floats from this strip to the next one that is read.
+        let onward = at(next).wrapping_sub(at((p, inputs.start)));
+        let (panel, continuous) = self.panels.strip(p, inputs.clone(), scratch);
         let last = inputs.end == self.panels.inputs;
         let column = p * width;
         let mut tile = Tile {
             strip: Strip {
-                panel: self.data.wrapping_add(panel),
+                panel: panel.as_ptr(),
                 step: width,
                 ahead: 0,
                 inputs,
@@ -233,7 +239,10 @@ impl<S: Source> Job<'_, S> {
         for (before, rows) in tiles(rows, most) {
             // Each tile asks for a third of what comes next.
             let third = before / most % N * 16;
-            tile.strip.ahead = next.wrapping_sub(panel).wrapping_add(third);
+            tile.strip.ahead = match continuous {
+                true => onward.wrapping_add(third),
+                false => 0,
+            };
             tile.out = self.out.wrapping_add(rows.start * outputs + column);
             unsafe { tile.of_columns::<V, N, S>(self.source, &rows) };
             if last {

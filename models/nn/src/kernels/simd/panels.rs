@@ -3,22 +3,56 @@
 //! The rows of a weight matrix `[outputs, inputs]` stand side by side in panels as wide as a tile: `[inputs, width]`
 //! each, the last one filled up with zeros.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
+use super::quantised::{Codes, GROUP};
 use super::{Isa, isa, memory};
+use crate::Quantisation;
 
 /// A cache line; read and written as its sixteen floats.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Line(#[allow(dead_code)] [f32; 16]);
 
+/// Floats that begin at a cache line.
+#[derive(Clone)]
+pub(super) struct Lines(Vec<Line>);
+
+impl Lines {
+    /// At least so many zeros.
+    pub(super) fn zeros(floats: usize) -> Self {
+        Self(vec![Line([0.0; 16]); floats.div_ceil(16)])
+    }
+
+    pub(super) fn floats(&self) -> &[f32] {
+        // SAFETY: a `Line` is sixteen floats and nothing else.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * 16) }
+    }
+
+    pub(super) fn floats_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above, and the borrow is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * 16) }
+    }
+}
+
 /// A weight matrix in panels.
+#[derive(Clone)]
 pub(crate) struct Panels {
     pub outputs: usize,
     pub inputs: usize,
     /// Outputs of a panel.
     pub(super) width: usize,
-    data: Vec<Line>,
+    data: Data,
+}
+
+/// What the panels hold.
+#[derive(Clone)]
+enum Data {
+    Floats(Lines),
+    Codes(Codes),
 }
 
 /// Outputs that a panel has, and rows of `x` that a tile takes.
@@ -34,47 +68,122 @@ impl Panels {
     /// Packs a matrix `[outputs, inputs]`, row by row.
     pub(crate) fn pack(weight: &[f32], outputs: usize, inputs: usize) -> Self {
         assert_eq!(weight.len(), outputs * inputs);
-        let mut panels = Self::empty(outputs, inputs);
-        let width = panels.width;
-        let rows = weight.par_chunks(width * inputs.max(1));
-        panels.panels_mut().zip(rows).for_each(|(panel, rows)| {
-            for (j, row) in rows.chunks_exact(inputs).enumerate() {
+        Self::filled(outputs, inputs, |p, panel, width| {
+            let rows = weight.chunks(width * inputs.max(1)).nth(p);
+            let rows = rows.unwrap_or_default().chunks_exact(inputs.max(1));
+            for (j, row) in rows.enumerate() {
                 for (panel, &value) in panel.chunks_exact_mut(width).zip(row) {
                     panel[j] = value;
                 }
             }
-        });
-        panels
+        })
     }
 
-    /// Panels of zeros.
-    fn empty(outputs: usize, inputs: usize) -> Self {
+    /// Packs a matrix `[outputs, inputs]`, row by row, in 8 or 4 bits a number.
+    pub(crate) fn quantise(
+        weight: &[f32],
+        outputs: usize,
+        inputs: usize,
+        kind: Quantisation,
+    ) -> Self {
+        assert_eq!(weight.len(), outputs * inputs);
         let (width, _) = tile();
-        let floats = outputs.div_ceil(width) * width * inputs;
-        let mut panels = Self {
+        Self {
             outputs,
             inputs,
             width,
-            data: vec![Line([0.0; 16]); floats.div_ceil(16)],
-        };
-        memory::advise_large_pages(panels.floats_mut());
-        panels
+            data: Data::Codes(Codes::new(weight, (outputs, inputs), width, kind)),
+        }
     }
 
-    fn panels_mut(&mut self) -> rayon::slice::ChunksMut<'_, f32> {
-        let size = self.width * self.inputs;
-        let floats = self.outputs.div_ceil(self.width) * size;
-        self.floats_mut()[..floats].par_chunks_mut(size.max(1))
+    /// Bytes that the matrix takes in memory.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        match &self.data {
+            Data::Floats(lines) => size_of_val(lines.floats()),
+            Data::Codes(codes) => codes.size(),
+        }
     }
 
-    /// The matrix as it was, `[outputs, inputs]`.
+    /// Panels that a function of their number, their floats and their width writes.
+    fn filled(
+        outputs: usize,
+        inputs: usize,
+        fill: impl Fn(usize, &mut [f32], usize) + Sync,
+    ) -> Self {
+        let (width, _) = tile();
+        let floats = outputs.div_ceil(width) * width * inputs;
+        let mut lines = Lines::zeros(floats);
+        memory::advise_large_pages(lines.floats_mut());
+        lines.floats_mut()[..floats]
+            .par_chunks_mut((width * inputs).max(1))
+            .enumerate()
+            .for_each(|(p, panel)| fill(p, panel, width));
+        Self {
+            outputs,
+            inputs,
+            width,
+            data: Data::Floats(lines),
+        }
+    }
+
+    /// The matrix in floats: itself, or a copy for the moment.
+    fn wide(&self) -> Cow<'_, Self> {
+        match &self.data {
+            Data::Floats(_) => Cow::Borrowed(self),
+            Data::Codes(codes) => {
+                let fill = |p: usize, panel: &mut [f32], width: usize| {
+                    let mut strip = Lines::zeros(self.inputs.next_multiple_of(GROUP) * width);
+                    codes.expand(p, 0..self.inputs, strip.floats_mut());
+                    panel.copy_from_slice(&strip.floats()[..panel.len()]);
+                };
+                Cow::Owned(Self::filled(self.outputs, self.inputs, fill))
+            }
+        }
+    }
+
+    pub(super) fn is_quantised(&self) -> bool {
+        matches!(self.data, Data::Codes(_))
+    }
+
+    /// Room for [`Panels::strip`], for so many inputs at most.
+    pub(super) fn scratch(&self, inputs: usize) -> Lines {
+        match &self.data {
+            Data::Floats(_) => Lines::zeros(0),
+            Data::Codes(_) => Lines::zeros(inputs.next_multiple_of(GROUP) * self.width),
+        }
+    }
+
+    /// Some inputs of a panel, `[inputs, width]`, and whether what follows them in memory are the next inputs and panels.
+    ///
+    /// - `inputs`: where the panel is quantised, from a whole group on
+    pub(super) fn strip<'a>(
+        &'a self,
+        p: usize,
+        inputs: Range<usize>,
+        scratch: &'a mut Lines,
+    ) -> (&'a [f32], bool) {
+        match &self.data {
+            Data::Floats(lines) => {
+                let from = (p * self.inputs + inputs.start) * self.width;
+                (&lines.floats()[from..][..inputs.len() * self.width], true)
+            }
+            Data::Codes(codes) => {
+                codes.expand(p, inputs.clone(), scratch.floats_mut());
+                (&scratch.floats()[..inputs.len() * self.width], false)
+            }
+        }
+    }
+
+    /// The matrix as it was, or as its codes tell, `[outputs, inputs]`.
     pub(crate) fn unpack(&self) -> Vec<f32> {
+        let this = self.wide();
         let mut weight = vec![0.0; self.outputs * self.inputs];
         for (p, rows) in weight
             .chunks_mut(self.width * self.inputs.max(1))
             .enumerate()
         {
-            let panel = &self.floats()[p * self.width * self.inputs..];
+            let panel = &this.floats()[p * self.width * self.inputs..];
             for (j, row) in rows.chunks_exact_mut(self.inputs).enumerate() {
                 for (value, panel) in row.iter_mut().zip(panel.chunks_exact(self.width)) {
                     *value = panel[j];
@@ -84,35 +193,25 @@ impl Panels {
         weight
     }
 
-    /// The transpose in panels, for products with `W` in place of `Wᵀ`.
+    /// The transpose in panels, for products with `W` in place of `Wᵀ`; in floats.
     pub(crate) fn transposed(&self) -> Self {
-        let &Self {
-            outputs,
-            inputs,
-            width,
-            ..
-        } = self;
-        let mut flipped = Self::empty(inputs, outputs);
-        let from = self.floats();
-        flipped.panels_mut().enumerate().for_each(|(block, panel)| {
+        let this = self.wide();
+        let (outputs, inputs) = (self.outputs, self.inputs);
+        let from = this.floats();
+        Self::filled(inputs, outputs, |block, panel, width| {
             let rows = block * width..((block + 1) * width).min(inputs);
             for (p, into) in panel.chunks_mut(width * width).enumerate() {
                 let from = &from[(p * inputs + rows.start) * width..][..rows.len() * width];
                 flip(from, into, width);
             }
-        });
-        flipped
+        })
     }
 
-    pub(super) fn floats(&self) -> &[f32] {
-        // SAFETY: a `Line` is sixteen floats and nothing else.
-        unsafe { std::slice::from_raw_parts(self.data.as_ptr().cast(), self.data.len() * 16) }
-    }
-
-    fn floats_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as above, and the borrow is exclusive.
-        unsafe {
-            std::slice::from_raw_parts_mut(self.data.as_mut_ptr().cast(), self.data.len() * 16)
+    /// All panels; none where they are quantised.
+    fn floats(&self) -> &[f32] {
+        match &self.data {
+            Data::Floats(lines) => lines.floats(),
+            Data::Codes(_) => &[],
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Cases in the words of the window.
 
 use lucency_library::import::{ImportReport, Leaks};
-use lucency_library::{CaseRecord, Count, Facts, Label, LabelValue, Stats, Text};
+use lucency_library::{CaseRecord, Count, Facts, Label, LabelValue, RunKind, SeenBy, Stats, Text};
 
 use crate::dto::{
     CaseFacts, CaseLabel, CaseQuestion, CaseText, ImportOutcome, LibraryCase, LibraryCount,
-    LibraryStatus, RejectCause, RejectedRow,
+    LibraryDeleted, LibraryStatus, RejectCause, RejectedRow,
 };
 
 pub(super) fn facts(facts: &Facts) -> CaseFacts {
@@ -39,6 +39,31 @@ pub(super) fn present(labels: &[Label]) -> Vec<String> {
     let mut names: Vec<String> = present.map(|label| label.name.clone()).collect();
     names.dedup_by(|a, b| a.eq_ignore_ascii_case(b)); // several readers say the same
     names
+}
+
+/// What was deleted, and which adapters and runs saw it.
+pub(super) fn deleted(deleted: u64, seen: &[SeenBy], report_entries: usize) -> LibraryDeleted {
+    let learned = seen
+        .iter()
+        .filter(|run| run.kind == RunKind::Training && run.trained > 0);
+    let (mut adapters, mut runs) = (Vec::new(), Vec::new());
+    for run in learned {
+        match (&run.adapter, &run.path) {
+            (Some(adapter), _) if run.adapter_there => adapters.push(adapter.clone()),
+            (_, Some(path)) if !run.finished => {
+                runs.push(path.rsplit('/').next().unwrap_or(path).to_owned());
+            }
+            _ => {}
+        }
+    }
+    adapters.sort();
+    adapters.dedup();
+    LibraryDeleted {
+        deleted,
+        adapters,
+        runs,
+        report_entries: report_entries as u64,
+    }
 }
 
 pub(super) fn case(case: CaseRecord) -> LibraryCase {

@@ -10,6 +10,7 @@ use lucency_library::{
 };
 use lucency_nn::{Interrupt, Progress};
 use rayon::prelude::*;
+use serde_json::json;
 
 use super::CaseLibrary;
 use super::images::picture_of_file;
@@ -17,6 +18,7 @@ use super::search::space;
 use crate::assistant::Assistant;
 use crate::dto::EmbedOutcome;
 use crate::error::{AssistantError, Result};
+use crate::ledger;
 
 /// Images that are decoded, go through the image tower and are written at a time.
 const IMAGES: usize = 16;
@@ -40,7 +42,7 @@ impl CaseLibrary {
         stop: &Interrupt,
         report: &mut dyn FnMut(Progress),
     ) -> Result<EmbedOutcome> {
-        let begun = Instant::now();
+        let (begun, started) = (Instant::now(), ledger::now());
         let mut outcome = EmbedOutcome {
             images: 0,
             reports: 0,
@@ -57,6 +59,14 @@ impl CaseLibrary {
             job.images(&mut outcome, report)?;
             if assistant.reads_text() {
                 job.reports(&mut outcome, report)?;
+            }
+            let seen = [outcome.images, outcome.reports, outcome.unreadable];
+            if seen != [0; 3] {
+                let by = (assistant.pack().hash(), assistant.comparing_name());
+                let done = json!({
+                    "images": seen[0], "reports": seen[1], "unreadable": seen[2], "stopped": stop.is_stopped(),
+                });
+                ledger::embedded(&store, by, started, done)?;
             }
             for kind in [EmbeddingKind::Image, EmbeddingKind::Report] {
                 if !stop.is_stopped() {

@@ -3,7 +3,8 @@
 use lucency_library::NewRecord;
 use lucency_library::Storage;
 use lucency_library::import::{
-    self, Columns, Format, Identifying, ImportPlan, ImportProgress, Policy, Preview, Role, RowSeen,
+    self, Columns, Format, Identifying, ImportPlan, ImportProgress, ImportReport, Policy, Preview,
+    Role, RowSeen,
 };
 use lucency_nn::{Interrupt, Progress};
 
@@ -12,6 +13,7 @@ use crate::dto::{
     ImportFormat, ImportOutcome, ImportPreview, ImportRequest, PreviewColumn, PreviewRow,
 };
 use crate::error::{AssistantError, Result};
+use crate::ledger;
 
 /// Rows of a preview.
 const ROWS: usize = 20;
@@ -59,10 +61,23 @@ impl CaseLibrary {
         report: &mut dyn FnMut(Progress),
     ) -> Result<ImportOutcome> {
         let plan = plan(request)?;
-        let store = self.own_store()?;
-        let stopped = || stop.is_stopped();
-        let done = import::import(&store, &plan, &stopped, &mut |at| report(progress(at)))?;
+        let done = self.take_in(&plan, stop, &mut |at| report(progress(at)))?;
         Ok(describe::outcome(done))
+    }
+
+    /// Imports as a plan says; a library is made if there is none, and adapters that are there are written into its record.
+    ///
+    /// Errors as [`import`](Self::import) does.
+    pub fn take_in(
+        &self,
+        plan: &ImportPlan,
+        stop: &Interrupt,
+        report: &mut dyn FnMut(ImportProgress),
+    ) -> Result<ImportReport> {
+        let store = self.own_store()?;
+        let done = import::import(&store, plan, &|| stop.is_stopped(), report)?;
+        ledger::note_adapters(self.home())?;
+        Ok(done)
     }
 }
 

@@ -13,7 +13,7 @@ mod search;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lucency_library::{Coverage, SqliteStore, Storage as _};
+use lucency_library::{Coverage, Ledger as _, Restored, SqliteStore, Storage as _};
 
 pub use images::{patient_of_file, picture_of_file};
 pub use import::{formats, preview};
@@ -21,8 +21,11 @@ pub use query::CaseQuery;
 pub use search::Seen;
 pub(crate) use search::space;
 
-use crate::dto::LibraryCase;
+use crate::cache::forget_embeddings;
+use crate::dto::{LibraryCase, LibraryDeleted};
 use crate::error::{AssistantError, Result};
+use crate::finetune::{forget_images, shows_images};
+use crate::ledger;
 use indexes::Indexes;
 
 /// The folder of the library in Lucency's home.
@@ -99,13 +102,43 @@ impl CaseLibrary {
         Ok(case.images.iter().map(|i| root.join(&i.path)).collect())
     }
 
-    /// Deletes cases with every trace of them, in the indexes too, and returns how many there were.
+    /// Deletes cases with every trace of them, in the indexes, the reports of finished runs and the cache of embeddings too, and
+    /// says which adapters learned from them: weights cannot forget.
     ///
+    /// What lies outside the database goes first: killed meanwhile, the same call takes the rest.
     /// Errors, deleting none, if an identifier is unknown.
-    pub fn delete(&self, ids: &[String]) -> Result<u64> {
+    pub fn delete(&self, ids: &[String]) -> Result<LibraryDeleted> {
         let store = self.existing()?;
+        let seen = store.seen_by(ids)?;
+        let home = self.home();
+        let report_entries = match shows_images(home) {
+            true => forget_images(home, &self.images_of(ids)?)?,
+            false => 0,
+        };
+        forget_embeddings(home)?;
         let deleted = store.delete(ids)?;
         self.indexes.forget_deleted(&store)?;
-        Ok(deleted)
+        Ok(describe::deleted(deleted, &seen, report_entries))
+    }
+
+    /// Replaces the library by a backup, and writes the adapters that are there into its record.
+    ///
+    /// Errors, changing nothing, as [`SqliteStore::restore`] does.
+    pub fn restore(&self, backup: &Path) -> Result<Restored> {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = None; // nobody may have it open
+        let restored = SqliteStore::restore(&self.folder, backup)?;
+        ledger::note_adapters(self.home())?;
+        Ok(restored)
+    }
+
+    /// The folder that the library's folder is in.
+    fn home(&self) -> &Path {
+        self.folder.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The image files of cases.
+    fn images_of(&self, ids: &[String]) -> Result<Vec<PathBuf>> {
+        let paths: Result<Vec<_>> = ids.iter().map(|id| self.image_paths(id)).collect();
+        Ok(paths?.concat())
     }
 }

@@ -375,6 +375,19 @@ pub struct ImportOutcome {
     pub elapsed_s: f64,
 }
 
+/// What was deleted, and what cannot forget it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct LibraryDeleted {
+    /// Cases that were deleted.
+    pub deleted: u64,
+    /// Adapters that learned from one of them: their weights keep what they learned until they are removed.
+    pub adapters: Vec<String>,
+    /// Runs that are not finished and that one of them was part of: they have to be begun anew.
+    pub runs: Vec<String>,
+    /// Entries of reports of finished runs that showed one of their images and were taken out.
+    pub report_entries: u64,
+}
+
 /// What an embedding job did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct EmbedOutcome {

@@ -138,7 +138,7 @@ pub fn evaluate_retrieval(
         image_to_patients_reports: rank(&images, &reports, &patients_own)?.1,
         report_to_patients_images: rank(&reports, &images, &patients_own)?.1,
         resamples: plan.draws,
-        pack_hash: assistant.pack().hash().to_owned(),
+        pack_hash: assistant.pack().weights_id(),
         ranks: ranks
             .map(|(&row, (&report, &image))| PairRanks { row, report, image })
             .collect(),

@@ -12,6 +12,7 @@ use super::judge::Details;
 use super::refuse;
 use crate::dto::AdapterSummary;
 use crate::error::{AssistantError, Result};
+use crate::ledger;
 use crate::{DEFAULT_PACK, Options, picture};
 
 /// Why an adapter that came without a report may not go live.
@@ -230,7 +231,17 @@ pub fn rollback(options: &Options, pack: Option<&str>) -> Result<Option<AdapterS
 ///
 /// Errors with `adapter_active` while it is in use.
 pub fn remove_adapter(options: &Options, name: &str) -> Result<()> {
-    let adapter = read(options, name)?;
+    let adapter = match read(options, name) {
+        Ok(adapter) => adapter,
+        // Somebody removed the folder by hand: the library's record still names it.
+        Err(error) => {
+            let gone = !adapter_folder(&options.home, name)?.exists();
+            return match gone && ledger::forget_adapter(&options.home, name)? {
+                true => Ok(()),
+                false => Err(error),
+            };
+        }
+    };
     if InUse::read(&options.home)?.uses(name) {
         return Err(refuse(
             "adapter_active",
@@ -241,7 +252,8 @@ pub fn remove_adapter(options: &Options, name: &str) -> Result<()> {
     let gone = options.home.join("adapters").join(format!(".{name}.gone"));
     let _ = fs::remove_dir_all(&gone);
     fs::rename(&adapter.dir, &gone).map_err(io("the adapter's folder"))?;
-    fs::remove_dir_all(&gone).map_err(io("the adapter's folder"))
+    fs::remove_dir_all(&gone).map_err(io("the adapter's folder"))?;
+    ledger::forget_adapter(&options.home, name).map(|_| ())
 }
 
 /// The image of one of an adapter's worst errors, a PNG file.

@@ -159,5 +159,6 @@ fn as_report(
         retrieval: None,
         forgotten,
         gate: verdict.gate.clone(),
+        trained_rows: None,
     }
 }

@@ -12,6 +12,7 @@ use lucency_train::finetune::{
 };
 use lucency_train::statistics::Bootstrap;
 use serde::Serialize;
+use serde_json::json;
 
 use super::adapters::VERDICT_CASES;
 use super::attach::{attach, refuse_second};
@@ -23,6 +24,7 @@ use super::{Base, refuse};
 use crate::Options;
 use crate::dto::TrainingData;
 use crate::error::{AssistantError, Result};
+use crate::ledger;
 
 /// Who was trained on, as a run records it.
 const SPLIT: &str = "split.json";
@@ -113,11 +115,29 @@ pub fn evaluate_adapter(
         let dir = adapter_folder(&options.home, request.adapter)?;
         refuse_second(&Adapter::read(&dir)?)?;
     }
+    let started = ledger::now();
     let trial = Trial::open(options, request, stop, progress)?;
-    match request.verdict {
-        Verdict::Kept(how) => attach(options, trial, request, how, stop, progress),
-        Verdict::Told => trial.tell(request, stop, progress),
-    }
+    let hash = trial.adapter.manifest.base.hash.clone();
+    let report = match request.verdict {
+        Verdict::Kept(how) => {
+            let report = attach(options, trial, request, how, stop, progress)?;
+            // The verdict is there, whatever state the library is in.
+            let _ = ledger::note_adapters(&options.home);
+            report
+        }
+        Verdict::Told => trial.tell(request, stop, progress)?,
+    };
+    let evaluation = report.evaluation.as_ref();
+    let outcome = json!({
+        "cases": evaluation.map(|e| e.n),
+        "auroc": evaluation.and_then(|e| e.adapted.overall.auroc),
+        "base_auroc": evaluation.and_then(|e| e.base.overall.auroc),
+        "recall_at_5": report.retrieval.as_ref().map(|r| r.recall_at_5),
+        "passes": report.gate.passes,
+    });
+    let (pack, what) = ((hash.as_str(), Some(request.adapter)), ("adapter", started));
+    ledger::judged(&options.home, request.data, pack, what, outcome)?;
+    Ok(report)
 }
 
 impl Trial {

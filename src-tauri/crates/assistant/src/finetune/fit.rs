@@ -1,5 +1,6 @@
 //! From a table to an adapter that is judged.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use lucency_nn::{Interrupt, Progress};
@@ -37,6 +38,9 @@ pub struct TrainReport {
     pub trained_cases: usize,
     /// Their patients.
     pub trained_patients: usize,
+    /// Their rows in the table, ascending; none of a report that was read back.
+    #[serde(skip)]
+    pub trained_rows: Option<BTreeSet<usize>>,
     /// Cases and patients of each class in the table.
     pub labels: Vec<ClassCount>,
     /// What a probe reads.
@@ -212,6 +216,7 @@ impl Site<'_> {
             pack: self.base.identity().name,
             trained_cases: 0,
             trained_patients: 0,
+            trained_rows: None,
             labels: Vec::new(),
             features: None,
             strength: None,
@@ -345,6 +350,7 @@ impl Site<'_> {
         patients.dedup();
         (manifest.cases, manifest.patients) = (trained.len(), patients.len());
         (report.trained_cases, report.trained_patients) = (trained.len(), patients.len());
+        report.trained_rows = Some(trained.iter().copied().collect());
         let mut beside = vec![
             ("split.json", json(&record)?),
             ("report.json", json(&report)?),

@@ -14,6 +14,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use serde_json::json;
 
 use super::cases::Cases;
 use super::divide::Sides;
@@ -22,16 +23,48 @@ use super::{Base, Numbers, numbers, preset_of_method, refuse};
 use crate::Options;
 use crate::dto::{TrainingData, TrainingMethod, TrainingOptions};
 use crate::error::{AssistantError, Result};
+use crate::ledger;
 
 /// Shares of patients to learn from and to judge on.
 const SHARES: [f64; 2] = [0.6, 0.4];
+
+/// How many labelled cases of each class are learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Amount {
+    /// So many; fewer where a class has not so many.
+    Shots(usize),
+    /// So many in a hundred of what there are, at least one.
+    Percent(f64),
+}
+
+impl Amount {
+    /// Of a class of `all` cases.
+    fn of(self, all: usize) -> usize {
+        match self {
+            Self::Shots(n) => n.min(all),
+            Self::Percent(share) => {
+                ((share / 100.0 * all as f64).round() as usize).clamp(1, all.max(1))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Shots(n) => write!(f, "{n}"),
+            Self::Percent(share) => write!(f, "{share} %"),
+        }
+    }
+}
 
 /// A learning curve that is asked for.
 pub struct LearningPlan {
     /// Which method.
     pub method: TrainingMethod,
-    /// Labelled cases of each class, ascending.
-    pub shots: Vec<usize>,
+    /// How many labels of each class, ascending.
+    pub amounts: Vec<Amount>,
     /// Numbers other than the preset's.
     pub options: TrainingOptions,
 }
@@ -39,9 +72,10 @@ pub struct LearningPlan {
 /// What a number of labels gave.
 #[derive(Debug, Serialize)]
 pub struct LearningPoint {
-    /// Cases of each class that were asked for.
-    pub shots: usize,
-    /// Cases that were learned from: fewer where a class has not so many.
+    /// What was asked for.
+    #[serde(flatten)]
+    pub amount: Amount,
+    /// Cases that were learned from.
     pub cases: usize,
     /// Macro AUROC on the judged cases.
     pub auroc: Option<f64>,
@@ -88,6 +122,7 @@ pub fn learning_curve(
     stop: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<LearningCurve> {
+    let started = ledger::now();
     let (_, numbers) = numbers(&preset_of_method(plan.method), &plan.options)?;
     let base = Base::open(options, pack)?;
     let cases = Cases::read(
@@ -133,8 +168,8 @@ pub fn learning_curve(
         base_auroc_high: own.auroc_high,
         points: Vec::new(),
     };
-    for shots in &plan.shots {
-        let rows = few(of, &groups, &pool, *shots, seed);
+    for amount in &plan.amounts {
+        let rows = few(of, &groups, &pool, *amount, seed);
         let learner = Learner {
             base: &base,
             cases: &cases,
@@ -146,7 +181,7 @@ pub fn learning_curve(
             Err(AssistantError::Stopped) => return Err(AssistantError::Stopped),
             Err(error) => {
                 curve.points.push(LearningPoint {
-                    shots: *shots,
+                    amount: *amount,
                     cases: rows.len(),
                     auroc: None,
                     auroc_low: None,
@@ -160,7 +195,7 @@ pub fn learning_curve(
         let after = scorer.probabilities(clip, preprocess, &chosen, stop, progress)?;
         let found = judge(&after)?.adapted.overall;
         curve.points.push(LearningPoint {
-            shots: *shots,
+            amount: *amount,
             cases: rows.len(),
             auroc: found.auroc,
             auroc_low: found.auroc_low,
@@ -168,6 +203,19 @@ pub fn learning_curve(
             note: None,
         });
     }
+    let outcome = json!({
+        "cases": curve.judged_cases,
+        "base_auroc": curve.base_auroc,
+        "auroc_by_amount": curve.points.iter().map(|p| (p.amount, p.auroc)).collect::<Vec<_>>(),
+    });
+    let what = ("learning curve", started);
+    ledger::judged(
+        &options.home,
+        data,
+        (&base.identity().hash, None),
+        what,
+        outcome,
+    )?;
     Ok(curve)
 }
 
@@ -206,7 +254,7 @@ fn few(
     of: &[Option<usize>],
     groups: &[u64],
     pool: &[usize],
-    shots: usize,
+    amount: Amount,
     seed: u64,
 ) -> Vec<usize> {
     let mut order = pool.to_vec();
@@ -218,7 +266,8 @@ fn few(
         let own = order.iter().filter(|i| of[**i] == Some(class));
         let (first, again): (Vec<usize>, Vec<usize>) =
             own.copied().partition(|i| seen.insert(groups[*i]));
-        rows.extend(first.into_iter().chain(again).take(shots));
+        let own: Vec<usize> = first.into_iter().chain(again).collect();
+        rows.extend(own.iter().take(amount.of(own.len())));
     }
     rows.sort_unstable();
     rows
@@ -301,7 +350,7 @@ mod tests {
         let of: Vec<Option<usize>> = (0..40).map(|i| Some(i % 2)).collect();
         let groups: Vec<u64> = (0..40).map(|i| i / 4).collect();
         let pool: Vec<usize> = (0..36).collect();
-        let five = few(&of, &groups, &pool, 5, 3);
+        let five = few(&of, &groups, &pool, Amount::Shots(5), 3);
         assert_eq!(five.len(), 10);
         let patients: BTreeSet<u64> = five
             .iter()
@@ -309,11 +358,13 @@ mod tests {
             .map(|i| groups[*i])
             .collect();
         assert_eq!(patients.len(), 5, "five of one class are five patients");
-        let nine = few(&of, &groups, &pool, 9, 3);
+        let nine = few(&of, &groups, &pool, Amount::Shots(9), 3);
         assert!(
             five.iter().all(|i| nine.contains(i)),
             "more labels hold the fewer"
         );
-        assert!(few(&of, &groups, &pool, 99, 3).len() == 36);
+        assert_eq!(few(&of, &groups, &pool, Amount::Shots(99), 3).len(), 36);
+        let part = |percent| few(&of, &groups, &pool, Amount::Percent(percent), 3).len();
+        assert_eq!([part(1.0), part(50.0), part(100.0)], [2, 18, 36]);
     }
 }

@@ -12,14 +12,18 @@ use super::{parse_columns, refuse};
 use crate::Options;
 use crate::cases::folder;
 use crate::csv;
-use crate::dto::TrainingData;
+use crate::dto::{TrainingColumns, TrainingData};
 use crate::error::{AssistantError, Result};
 use crate::labelling::{Settled, settle};
+use crate::ledger;
 
 /// The word that stands for every case.
 const ALL: &str = "all";
+/// What the columns of images, patients and reports are called.
+const OWN: &str = "image=image,patient=patient,report=report";
 /// Columns that every such table has, before a column for each label.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
+    ledger::CASE,
     "image",
     "patient",
     "report",
@@ -50,6 +54,24 @@ pub fn library_data(
     conditions: &[String],
     columns: &str,
 ) -> Result<TrainingData> {
+    let mut columns = parse_columns(&format!("{OWN},{columns}"))?;
+    if columns.labels.is_empty() {
+        columns.labels = vec!["label".into()];
+    }
+    written(options, conditions, columns)
+}
+
+/// As [`library_data`], for what needs images and reports and no label: readers may differ.
+pub fn library_pairs(options: &Options, conditions: &[String]) -> Result<TrainingData> {
+    written(options, conditions, parse_columns(OWN)?)
+}
+
+/// Writes the cases into a table, but for those on whose wanted labels readers differ.
+fn written(
+    options: &Options,
+    conditions: &[String],
+    columns: TrainingColumns,
+) -> Result<TrainingData> {
     let wanted: Vec<String> = conditions.iter().filter(|c| *c != ALL).cloned().collect();
     let filter = Filter::parse(&wanted)?;
     let library = folder(&options.home);
@@ -70,11 +92,6 @@ pub fn library_data(
         if (some.len() as u64) < PAGE {
             break;
         }
-    }
-    let own = "image=image,patient=patient,report=report";
-    let mut columns = parse_columns(&format!("{own},{columns}"))?;
-    if columns.labels.is_empty() {
-        columns.labels = vec!["label".into()];
     }
     let sets = store.label_sets()?;
     let read = records.len();
@@ -174,6 +191,7 @@ fn table(files: &[(&(CaseRecord, Settled), PathBuf)], root: &Path, sets: &[Label
         let reports = case.texts.iter().map(|t| t.body.trim());
         let facts = &case.facts;
         let mut fields = vec![
+            case.id.clone(),
             below.to_string_lossy().replace('\\', "/"),
             word(&case.patient),
             reports.collect::<Vec<_>>().join("\n"),

@@ -11,6 +11,7 @@ mod divide;
 mod estimate;
 mod eval;
 mod fit;
+mod foreign;
 mod forgotten;
 mod judge;
 mod learn;
@@ -24,6 +25,7 @@ mod preset;
 mod preview;
 mod run;
 mod scored;
+mod scrub;
 mod start;
 mod table;
 mod travel;
@@ -36,9 +38,10 @@ pub use courtesy::Courtesy;
 pub use estimate::estimate;
 pub use eval::{EvalReport, EvalRequest, Verdict, evaluate_adapter};
 pub use fit::{TrainReport, fit};
+pub use foreign::{Stated, import_foreign, is_foreign};
 pub use forgotten::ForgottenTask;
-pub use learning::{LearningCurve, LearningPlan, LearningPoint, learning_curve};
-pub use library::library_data;
+pub use learning::{Amount, LearningCurve, LearningPlan, LearningPoint, learning_curve};
+pub use library::{library_data, library_pairs};
 pub use page::adapter_report;
 pub use paper::report_pdf;
 pub use preset::{Numbers, numbers, preset_of_method, presets};
@@ -46,9 +49,10 @@ pub use preview::preview;
 pub use run::{
     RunFolder, cancel_run, pause_run, remove_run, run_detail, runs, start_run, take_up_run,
 };
+pub(crate) use scrub::{forget_images, shows_images};
 pub use start::{Background, carry_out};
 pub use table::{Table, parse_columns, parse_renamings, read_table};
-pub use travel::{Stated, export_adapter, import_adapter, import_foreign, is_foreign};
+pub use travel::{export_adapter, import_adapter};
 
 use crate::error::AssistantError;
 

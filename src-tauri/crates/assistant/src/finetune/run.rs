@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use lucency_train::finetune::{Adapter, adapter_folder};
 use serde::{Deserialize, Serialize};
 
+use super::start::{ended, entry};
 use super::{numbers, refuse};
 use crate::dto::{
     CurvePoint, ErrorDto, TrainingMethod, TrainingRequest, TrainingRun, TrainingRunDetail,
     TrainingState,
 };
 use crate::error::{AssistantError, Result};
+use crate::ledger;
 use crate::{DEFAULT_PACK, Options};
 
 const REQUEST: &str = "request.json";
@@ -354,6 +356,10 @@ pub fn cancel_run(options: &Options, name: &str) -> Result<TrainingRun> {
             let mut state = run.state()?;
             state.state = TrainingState::Cancelled;
             run.keep(&state)?;
+            // A pack that is gone meanwhile is no reason to keep the run.
+            if let Ok(Some(entry)) = entry(options, &run, &state) {
+                ended(&entry, &state)?;
+            }
             run.drop_checkpoints();
         }
         TrainingState::Finished | TrainingState::Cancelled => {}
@@ -361,11 +367,19 @@ pub fn cancel_run(options: &Options, name: &str) -> Result<TrainingRun> {
     run.status()
 }
 
-/// Deletes a run's folder; its adapter stays.
+/// Deletes a run's folder; its adapter stays, and so does what the library's record says of it.
 ///
 /// Errors if there is no such run, or it is being worked on.
 pub fn remove_run(options: &Options, name: &str) -> Result<()> {
-    let run = RunFolder::open(options, name)?;
+    let run = match RunFolder::open(options, name) {
+        Ok(run) => run,
+        // Somebody removed the folder by hand: the record still names it.
+        Err(error) => match ledger::forget_run(&options.home, name)? {
+            true => return Ok(()),
+            false => return Err(error),
+        },
+    };
     let _lock = run.lock()?;
-    fs::remove_dir_all(&run.dir).map_err(io("the run's folder"))
+    fs::remove_dir_all(&run.dir).map_err(io("the run's folder"))?;
+    ledger::forget_run(&options.home, name).map(|_| ())
 }

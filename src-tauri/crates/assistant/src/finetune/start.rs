@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use lucency_library::{CasePart, RunKind};
 use lucency_nn::{Interrupt, Progress};
 use lucency_train::finetune::{Adapter, FeatureSet, adapter_folder};
+use serde_json::{Value, json};
 
 use super::fit::{Job, TrainReport, fit};
 use super::pool::in_pool;
@@ -12,6 +14,7 @@ use super::{Courtesy, Numbers, numbers};
 use crate::Options;
 use crate::dto::TrainingState;
 use crate::error::{AssistantError, Result};
+use crate::ledger::{self, Entry, Task};
 
 /// How often the state on disk follows the progress, at most.
 const KEEP_EVERY: Duration = Duration::from_millis(300);
@@ -44,8 +47,12 @@ pub fn carry_out(
     let _lock = run.lock()?;
     run.forget_wishes();
     let mut state = run.state()?;
+    let entry = entry(options, run, &state)?;
     if let Some(report) = left_before(options, run, &state)? {
-        return finished(run, state, report);
+        return finished(options, run, state, report, entry.as_ref());
+    }
+    if let Some(entry) = &entry {
+        entry.begin()?;
     }
     (state.state, state.error) = (TrainingState::Running, None);
     run.keep(&state)?;
@@ -66,7 +73,7 @@ pub fn carry_out(
     };
     let outcome = work_on(&job, run, background, stop, &mut state, report);
     match outcome {
-        Ok(report) => finished(run, state, report),
+        Ok(report) => finished(options, run, state, report, entry.as_ref()),
         Err(error) => {
             state.state = match (&error, run.wished()) {
                 (AssistantError::Stopped, Some(Wish::Cancel)) => TrainingState::Cancelled,
@@ -78,6 +85,10 @@ pub fn carry_out(
             }
             // On a full disk the state cannot be written; the cause matters more.
             let _ = run.keep(&state);
+            if let Some(entry) = &entry {
+                // Neither can the library then.
+                let _ = ended(entry, &state);
+            }
             if state.state == TrainingState::Cancelled {
                 run.drop_checkpoints();
             }
@@ -98,7 +109,71 @@ fn left_before(options: &Options, run: &RunFolder, state: &State) -> Result<Opti
     super::adapters::report_of(&adapter).map(Some)
 }
 
-fn finished(run: &RunFolder, mut state: State, report: TrainReport) -> Result<TrainReport> {
+/// The library's entry of a run; none if its cases are not the library's.
+pub(super) fn entry(options: &Options, run: &RunFolder, state: &State) -> Result<Option<Entry>> {
+    let request = &run.request;
+    let mut settings = ledger::table_settings(&request.data);
+    settings["preset"] = request.preset.clone().into();
+    settings["options"] = serde_json::to_value(&request.options).unwrap_or_default();
+    let task = Task {
+        kind: RunKind::Training,
+        pack: ledger::pack_hash(options, request.pack.as_deref())?,
+        adapter: Some(run.name()),
+        started: state.created.clone(),
+        settings,
+        path: Some(ledger::run_path(run.name())),
+    };
+    Ok(Entry::of(&options.home, &request.data, task))
+}
+
+/// Notes in the library how a run ended without an adapter; one that is paused has not ended.
+pub(super) fn ended(entry: &Entry, state: &State) -> Result<()> {
+    let outcome = match (state.state, &state.error) {
+        (TrainingState::Cancelled, _) => json!({ "state": "cancelled" }),
+        (TrainingState::Failed, Some(error)) => json!({ "state": "failed", "code": error.code }),
+        _ => return Ok(()),
+    };
+    entry.end(outcome, |_| CasePart::Trained)
+}
+
+/// What the library keeps of a report.
+fn outcome(report: &TrainReport) -> Value {
+    let (evaluation, retrieval) = (report.evaluation.as_ref(), report.retrieval.as_ref());
+    json!({
+        "state": "finished",
+        "trained_cases": report.trained_cases,
+        "trained_patients": report.trained_patients,
+        "judged_cases": evaluation.map(|e| e.n).or(retrieval.map(|r| r.pairs)),
+        "auroc": evaluation.and_then(|e| e.adapted.overall.auroc),
+        "base_auroc": evaluation.and_then(|e| e.base.overall.auroc),
+        "recall_at_5": retrieval.map(|r| r.recall_at_5),
+        "base_recall_at_5": retrieval.map(|r| r.base_recall_at_5),
+        "passes": report.gate.passes,
+    })
+}
+
+/// Notes first in the library and then in the folder that a run is finished: killed between the two, the next call does it again.
+fn finished(
+    options: &Options,
+    run: &RunFolder,
+    mut state: State,
+    report: TrainReport,
+    entry: Option<&Entry>,
+) -> Result<TrainReport> {
+    if let Some(entry) = entry {
+        let learned = |row: usize| {
+            report
+                .trained_rows
+                .as_ref()
+                .is_none_or(|rows| rows.contains(&row))
+        };
+        entry.end(outcome(&report), |row| match learned(row) {
+            true => CasePart::Trained,
+            false => CasePart::Judged,
+        })?;
+    }
+    // The adapter is there, whatever state the library is in.
+    let _ = ledger::note_adapters(&options.home);
     state.state = TrainingState::Finished;
     state.adapter = Some(report.adapter.clone());
     state.cases = report.trained_cases;

@@ -7,6 +7,7 @@ use lucency_assistant::dto::{Answer, Findings, SimilarCases};
 use lucency_assistant::{
     Assistant, AssistantError, Interrupt, Options, Picture, Progress, picture,
 };
+use lucency_nn::Quantisation;
 
 use super::batch;
 use crate::output::{CommandError, Output};
@@ -17,12 +18,16 @@ pub struct PackChoice {
     /// Name or folder of the model pack [default: demo]
     #[arg(long, value_name = "PACK")]
     pack: Option<String>,
+    /// Keep the networks' matrices in fewer bits: q8 or q4; less memory, a little less exact
+    #[arg(long, value_name = "BITS")]
+    quantise: Option<Quantisation>,
 }
 
 impl PackChoice {
     /// Opens the assistant with this pack.
     pub fn open(&self) -> Result<Assistant, CommandError> {
-        Ok(Assistant::open(Options::standard(self.pack.clone())?)?)
+        let options = Options::standard(self.pack.clone())?;
+        Ok(Assistant::open_quantised(options, self.quantise)?)
     }
 }
 
@@ -181,7 +186,7 @@ impl Embed {
         let written = serde_json::json!({
             "out": self.out,
             "dim": values.len(),
-            "pack_hash": assistant.pack().hash(),
+            "pack_hash": assistant.pack().weights_id(),
         });
         output.print(&written, |_| format!("{} values", values.len()))
     }

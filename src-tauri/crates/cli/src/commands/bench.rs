@@ -32,6 +32,8 @@ pub struct Bench {
 /// One part of the application on its own.
 #[derive(Subcommand)]
 enum Only {
+    /// Time the decoding of compressed DICOM files
+    Decoding(super::bench_decoding::BenchDecoding),
     /// Time searches in a large library of synthetic vectors
     Library(super::bench_library::BenchLibrary),
     /// Time published architectures at their real sizes
@@ -86,6 +88,7 @@ impl Bench {
     /// Measures and prints.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
         match &self.only {
+            Some(Only::Decoding(decoding)) => return decoding.run(output),
             Some(Only::Library(library)) => return library.run(output),
             Some(Only::Models(models)) => return models.run(output),
             Some(Only::Train(train)) => return train.run(output),

@@ -1,23 +1,20 @@
 //! `lucency bench models`: how fast published architectures run here, at their real sizes.
 //!
-//! With a case it speaks a protocol for comparisons: `READY <ms since the process began> <peak MiB>` after the first
-//! call, then for each line `N` on standard input N calls and their times in ms, for `0` the peak memory in MiB. A
-//! driver can so keep several engines alive and time them in turn (`tests/peers/`).
+//! With a case it speaks the protocol for comparisons of [`super::bench_serve`].
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use clap::Args;
 use lucency_assistant::AssistantError;
-use lucency_nn::{Mode, Weights};
+use lucency_nn::{Mode, Quantisation, Weights};
 use lucency_train::TrainError;
 use lucency_zoo::clip::{ClipConfig, ImageEncoder, KeyLayout, TextEncoder};
 use serde::Serialize;
 
-use super::bench::{Machine, machine, ms, status_mib};
+use super::bench::{Machine, machine, status_mib};
+use super::bench_serve::{serve, time};
 use crate::output::{CommandError, Output};
 
 /// Calls of each case when all are timed.
@@ -35,6 +32,9 @@ pub struct BenchModels {
     /// inputs are drawn if there is none
     #[arg(long, value_name = "DIR", default_value = "bench-data")]
     data: PathBuf,
+    /// Keep the matrices of img and text in fewer bits: q8 or q4
+    #[arg(long, value_name = "BITS")]
+    quantise: Option<Quantisation>,
 }
 
 /// One case.
@@ -71,21 +71,11 @@ impl BenchModels {
     /// Times calls as standard input asks for them.
     fn serve(&self, case: &str) -> Result<(), CommandError> {
         let mut call = self.call(case, self.batch.unwrap_or(1))?;
-        call().map_err(failed)?;
-        println!("READY {:.0} {}", age_ms(), peak());
-        for line in std::io::stdin().lock().lines() {
-            let line = line.map_err(|e| CommandError::new("io", e.to_string()))?;
-            let calls: usize = line.trim().parse().map_err(|_| {
-                let message = "standard input: a number of calls in each line is wanted";
-                CommandError::new("bad_request", message)
-            })?;
-            match calls {
-                0 => println!("{}", peak()),
-                _ => println!("{}", times(&mut call, calls)?.join(" ")),
-            }
-            let _ = std::io::stdout().flush(); // a driver that has gone reads nothing
-        }
-        Ok(())
+        serve(
+            || call().map_err(failed),
+            std::io::stdin().lock(),
+            std::io::stdout().lock(),
+        )
     }
 
     fn all(&self, output: Output) -> Result<(), CommandError> {
@@ -101,7 +91,7 @@ impl BenchModels {
             let mut call = self.call(case, batch)?;
             call().map_err(failed)?;
             let mut times = (0..CALLS)
-                .map(|_| time(&mut call))
+                .map(|_| time(&mut || call().map_err(failed)))
                 .collect::<Result<Vec<_>, _>>()?;
             times.sort_by(f64::total_cmp);
             cases.push(Timed {
@@ -164,12 +154,14 @@ impl BenchModels {
 
     fn clip_weights(&self, trains: bool) -> Result<Weights, CommandError> {
         let file = self.data.join("clip").join("model.safetensors");
-        match (file.is_file(), trains) {
-            (true, true) => Weights::open(&file, &Device::Cpu).map_err(|e| failed(e.into())),
-            (true, false) => Weights::stream(&file, &Device::Cpu).map_err(|e| failed(e.into())),
-            (false, true) => Ok(Weights::fresh(0, &Device::Cpu)),
-            (false, false) => Ok(Weights::fresh(0, &Device::Cpu).packed()),
-        }
+        let quantise = self.quantise.filter(|_| !trains);
+        let weights = match (file.is_file(), trains) {
+            (true, true) => Weights::open(&file, &Device::Cpu).map_err(|e| failed(e.into()))?,
+            (true, false) => Weights::stream(&file, &Device::Cpu).map_err(|e| failed(e.into()))?,
+            (false, true) => Weights::fresh(0, &Device::Cpu),
+            (false, false) => Weights::fresh(0, &Device::Cpu).packed(),
+        };
+        Ok(weights.quantised(quantise))
     }
 }
 
@@ -259,51 +251,10 @@ fn rn50(vit: &ClipConfig) -> ClipConfig {
     }
 }
 
-fn time(call: &mut Call) -> Result<f64, CommandError> {
-    let begun = Instant::now();
-    let result = call().map_err(failed)?;
-    let time = ms(begun);
-    std::hint::black_box(result);
-    Ok(time)
-}
-
-fn times(call: &mut Call, calls: usize) -> Result<Vec<String>, CommandError> {
-    (0..calls)
-        .map(|_| Ok(format!("{:.3}", time(call)?)))
-        .collect()
-}
-
 fn failed(error: TrainError) -> CommandError {
     AssistantError::from(error).into()
 }
 
 fn zoo(error: lucency_zoo::ZooError) -> CommandError {
     failed(error.into())
-}
-
-fn peak() -> u64 {
-    status_mib("VmHWM:").unwrap_or_default() as u64
-}
-
-/// Milliseconds since this process began, where the system tells.
-fn age_ms() -> f64 {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let age = || {
-        let stat = read("/proc/self/stat")?;
-        // Behind the name in brackets: field 22 is the start, in ticks of 10 ms since boot.
-        let start: f64 = stat
-            .rsplit(')')
-            .next()?
-            .split_whitespace()
-            .nth(19)?
-            .parse()
-            .ok()?;
-        let up: f64 = read("/proc/uptime")?
-            .split_whitespace()
-            .next()?
-            .parse()
-            .ok()?;
-        Some((up - start / 100.0) * 1000.0)
-    };
-    age().unwrap_or_default()
 }

@@ -239,7 +239,14 @@ fn probe_s() -> lucency_train::Result<f64> {
     };
     let begun = Instant::now();
     let never = Interrupt::new();
-    Probe::fit(&features, &labels, &groups, &plan, &never, &mut |_| {})?;
+    Probe::fit(
+        std::slice::from_ref(&features),
+        &labels,
+        &groups,
+        &plan,
+        &never,
+        &mut |_| {},
+    )?;
     Ok(begun.elapsed().as_secs_f64())
 }
 

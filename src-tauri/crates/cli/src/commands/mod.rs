@@ -3,8 +3,10 @@
 pub mod assist;
 pub mod batch;
 pub mod bench;
+mod bench_decoding;
 mod bench_library;
 mod bench_models;
+mod bench_serve;
 mod bench_store;
 mod bench_train;
 mod bench_vqa;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::connection::{Place, Sql, StoreOptions, connect, sql_error};
-use super::{DATABASE, INDEXES, KEY, SqliteStore, TABLES, blocks, open_key, schema};
+use super::{DATABASE, INDEXES, KEY, SqliteStore, TABLES, blocks, open_key, runs, schema};
 use crate::error::{LibraryError, Result};
 use crate::files::file_digest;
 
@@ -42,7 +42,8 @@ pub struct Restored {
 }
 
 impl SqliteStore {
-    /// Checks the database's structure, references and words, and the image files if asked.
+    /// Checks the database's structure, references and words, the folders of runs and adapters that it names, and the image
+    /// files if asked.
     ///
     /// - `images`: reads every image file and compares its hash
     /// - `stop`: asked between images; `true` ends the check with what was found
@@ -62,6 +63,10 @@ impl SqliteStore {
         }
         if !self.read(blocks::agree)? {
             report.add("what is kept of each text by its row is not what the tables say".into());
+        }
+        let home = self.home();
+        for folder in self.read(|connection| runs::missing_folders(connection, &home))? {
+            report.add(folder);
         }
         let images_read = match images {
             true => self.read(|connection| check_images(connection, &mut report, stop))?,

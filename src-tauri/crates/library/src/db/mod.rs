@@ -25,6 +25,7 @@ mod list;
 mod maintain;
 mod postings;
 mod read;
+mod runs;
 mod schema;
 mod varint;
 mod words;
@@ -109,6 +110,17 @@ impl SqliteStore {
     /// The folder of tables that were written of its cases, for programs that read tables; goes when a case is deleted.
     pub fn tables(&self) -> PathBuf {
         self.path.with_file_name(TABLES)
+    }
+
+    /// As [`tables`](Self::tables), of the library in a folder, which need not be open.
+    pub fn tables_in(dir: &Path) -> PathBuf {
+        dir.join(TABLES)
+    }
+
+    /// The folder that the library's folder is in: paths of runs and adapters begin there.
+    fn home(&self) -> PathBuf {
+        let library = self.path.parent().unwrap_or(Path::new("."));
+        library.parent().unwrap_or(Path::new(".")).to_path_buf()
     }
 
     /// The database file.

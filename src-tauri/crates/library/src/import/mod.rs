@@ -21,6 +21,7 @@ mod rows;
 mod run;
 mod table;
 mod words;
+mod work;
 
 use serde::Serialize;
 

@@ -3,8 +3,9 @@
 use super::columns::{Columns, Role};
 use super::draft::Taken;
 use super::plan::{Format, ImportPlan};
-use super::run::{Work, key, settled};
+use super::run::{key, settled};
 use super::table::{self, Fields};
+use super::work::Work;
 use super::{Reject, formats, roles};
 use crate::error::{LibraryError, Result};
 use crate::records::NewRecord;

@@ -29,6 +29,7 @@ const NAMES: &[(Role, &[&str])] = &[
             "mrn",
             "empi",
             "person",
+            "pid",
         ],
     ),
     (
@@ -55,6 +56,7 @@ const NAMES: &[(Role, &[&str])] = &[
             "label",
             "labels",
             "finding",
+            "findings",
             "diagnosis",
             "class",
             "pathology",
@@ -187,6 +189,7 @@ mod tests {
             ("clinical_notes", &["Opacity in the left lower lobe."]),
             ("filename", &["a.png"]),
             ("url", &["https://example.org"]),
+            ("findings", &["Effusion", "Normal"]),
             ("Edema", &["1.0", "0", "-1"]),
         ]);
         let wanted = [
@@ -197,6 +200,7 @@ mod tests {
             Some(Role::Report),
             Some(Role::Image),
             None,
+            Some(Role::Label),
             Some(Role::Label),
         ];
         assert_eq!(found, wanted);

@@ -279,7 +279,7 @@ impl Csv {
             let (found, wanted) = (record.len(), self.header.len());
             return Err(Refusal::new(
                 "malformed_row",
-                format!("the row has {found} fields, {wanted} are expected"),
+                format!("{wanted} values are expected, the row has {found}"),
             ));
         }
         let values = record

@@ -2,6 +2,7 @@
 
 mod embeddings;
 mod labels;
+mod runs;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,7 @@ pub use embeddings::{
     Unembedded, UnembeddedImage, Unreadable,
 };
 pub use labels::{Label, LabelAction, LabelScheme, LabelValue, Reading, Wanted, reader_name};
+pub use runs::{AdapterRecord, CasePart, Run, RunKind, RunRecord, SeenBy};
 
 /// Where cases came from: a data set, a folder, an archive of the department.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

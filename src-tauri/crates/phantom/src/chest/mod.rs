@@ -5,6 +5,7 @@ pub(crate) mod bones;
 pub(crate) mod devices;
 pub(crate) mod film;
 pub(crate) mod frontal;
+mod heart;
 pub(crate) mod lateral;
 
 pub use film::Radiograph;

@@ -102,6 +102,17 @@ pub(crate) fn check_size(
 }
 
 impl Samples {
+    /// From one plane a component, all of one size.
+    ///
+    /// - `precision`: bits of a sample; up to 8 are kept in bytes
+    pub fn interleave(planes: &[Vec<u16>], precision: u16) -> Self {
+        if precision <= 8 {
+            Self::U8(interleaved(planes, |v| v as u8))
+        } else {
+            Self::U16(interleaved(planes, |v| v))
+        }
+    }
+
     pub fn len(&self) -> usize {
         match self {
             Self::U8(v) => v.len(),
@@ -122,6 +133,21 @@ impl Samples {
             Self::I32(v) => convert(v.into_iter().map(|x| i64::from(x) as u64), layout, clean),
         }
     }
+}
+
+fn interleaved<T: Copy + Default>(planes: &[Vec<u16>], convert: impl Fn(u16) -> T) -> Vec<T> {
+    if let [only] = planes {
+        return only.iter().map(|v| convert(*v)).collect();
+    }
+    let pixels = planes.first().map_or(0, Vec::len);
+    let mut samples = vec![T::default(); pixels * planes.len()];
+    for (first, plane) in planes.iter().enumerate() {
+        let places = samples[first..].iter_mut().step_by(planes.len());
+        for (place, value) in places.zip(plane) {
+            *place = convert(*value);
+        }
+    }
+    samples
 }
 
 fn convert(raw: impl Iterator<Item = u64>, layout: &Layout, clean: Clean) -> StoredValues {

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use lucency_assistant::dto::{TrainingMethod, TrainingOptions};
-use lucency_assistant::finetune::{LearningCurve, LearningPlan, learning_curve};
+use lucency_assistant::finetune::{Amount, LearningCurve, LearningPlan, learning_curve};
 use lucency_assistant::{Interrupt, Progress};
 
 use super::super::table::DataArgs;
@@ -17,9 +17,12 @@ pub struct Learning {
     /// Which method learns
     #[arg(long, value_enum, default_value_t = MethodChoice::Probe)]
     method: MethodChoice,
-    /// Labelled cases of each class
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 5, 25, 100])]
+    /// Labelled cases of each class [default: 1,5,25,100]
+    #[arg(long, value_delimiter = ',', conflicts_with = "shares")]
     shots: Vec<usize>,
+    /// Percent of each class's cases, such as 1,10,100, in place of numbers of cases
+    #[arg(long, value_delimiter = ',', value_parser = percent)]
+    shares: Vec<f64>,
     /// Passes over the training cases
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
@@ -42,7 +45,25 @@ enum MethodChoice {
     Full,
 }
 
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 100.0 => Ok(value),
+        _ => Err("a share is a number above 0 and at most 100".into()),
+    }
+}
+
 impl Learning {
+    fn amounts(&self) -> Vec<Amount> {
+        if !self.shares.is_empty() {
+            return self.shares.iter().map(|p| Amount::Percent(*p)).collect();
+        }
+        let shots: &[usize] = match self.shots.as_slice() {
+            [] => &[1, 5, 25, 100],
+            shots => shots,
+        };
+        shots.iter().map(|n| Amount::Shots(*n)).collect()
+    }
+
     /// Draws the curve and prints it.
     pub fn run(
         &self,
@@ -60,7 +81,7 @@ impl Learning {
                 MethodChoice::Prompt => TrainingMethod::Prompt,
                 MethodChoice::Full => TrainingMethod::Full,
             },
-            shots: self.shots.clone(),
+            amounts: self.amounts(),
             options: TrainingOptions {
                 epochs: self.epochs,
                 seed: Some(self.seed),
@@ -98,9 +119,9 @@ fn text(curve: &LearningCurve) -> String {
     ];
     for point in &curve.points {
         lines.push(match &point.note {
-            Some(note) => format!("{:>10}  {note}", point.shots),
+            Some(note) => format!("{:>10}  {note}", point.amount.to_string()),
             None => line(
-                point.shots.to_string(),
+                point.amount.to_string(),
                 point.auroc,
                 point.auroc_low,
                 point.auroc_high,

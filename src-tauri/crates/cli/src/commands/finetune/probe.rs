@@ -22,7 +22,7 @@ pub struct ProbeArgs {
     /// Name or folder of the model pack [default: demo]
     #[arg(long, value_name = "PACK")]
     pack: Option<String>,
-    /// What the probe reads; `auto` takes what predicts left-out patients best
+    /// What the probe reads; `auto` takes texture unless another predicts left-out patients clearly better
     #[arg(long, value_enum, default_value_t = FeatureChoice::Auto)]
     features: FeatureChoice,
     /// What decides between regularisation strengths and features
@@ -52,10 +52,9 @@ pub struct ProbeArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FeatureChoice {
     Auto,
-    Embedding,
     Texture,
     Layout,
-    TextureAndLayout,
+    Embedding,
 }
 
 impl FeatureChoice {
@@ -65,7 +64,6 @@ impl FeatureChoice {
             Self::Embedding => vec![FeatureSet::Embedding],
             Self::Texture => vec![FeatureSet::Texture],
             Self::Layout => vec![FeatureSet::Layout],
-            Self::TextureAndLayout => vec![FeatureSet::TextureAndLayout],
         }
     }
 }

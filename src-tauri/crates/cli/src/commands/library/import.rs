@@ -5,17 +5,17 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use lucency_assistant::Interrupt;
 use lucency_assistant::cases;
 use lucency_assistant::dto::{EmbedOutcome, ImportPreview, PreviewRow};
 use lucency_library::Storage;
 use lucency_library::import::{
-    Columns, Format, Identifying, ImportPlan, ImportProgress, ImportReport, Policy, import,
+    Columns, Format, Identifying, ImportPlan, ImportProgress, ImportReport, Policy,
 };
-
 use serde::Serialize;
 
 use super::embed::{embed, text as embed_text};
-use super::{error, library, open};
+use super::{error, library};
 use crate::commands::assist::PackChoice;
 use crate::output::{CommandError, Output, counted};
 
@@ -95,9 +95,7 @@ impl Import {
     /// Imports and prints what was taken and what was not.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
         let plan = self.data_set.plan()?;
-        let store = open()?;
-        let mut line = progress_line();
-        let report = import(&store, &plan, &|| false, &mut line).map_err(error)?;
+        let report = library()?.take_in(&plan, &Interrupt::new(), &mut progress_line())?;
         let embedded = match self.embed {
             true => Some(embed(&self.pack)?),
             false => None,
@@ -209,13 +207,17 @@ fn text(r: &ImportReport) -> String {
     }
     let counts = [
         (
-            "cases with questions in two splits",
+            "case with questions in two splits",
             leaks.images_with_questions_in_two_splits,
         ),
-        ("patients in two splits", leaks.patients_in_two_splits),
+        ("patient in two splits", leaks.patients_in_two_splits),
     ];
     for (name, count) in counts {
         if count > 0 {
+            let name = match count {
+                1 => name.to_owned(),
+                _ => name.replacen(' ', "s ", 1),
+            };
             let _ = writeln!(text, "LEAK          {count:6} {name}");
         }
     }

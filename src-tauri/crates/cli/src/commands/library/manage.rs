@@ -1,15 +1,16 @@
-//! `lucency library list | show | delete | stats | verify | backup | restore`
+//! `lucency library list | show | delete | stats`
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use clap::Args;
+use lucency_assistant::dto::LibraryDeleted;
 use lucency_library::{
-    CaseRecord, CaseSummary, Count, Facts, Filter, Page, SqliteStore, Stats, Storage, Verified,
+    AdapterRecord, CaseRecord, CaseSummary, Count, Facts, Filter, Ledger, Page, RunKind, RunRecord,
+    SeenBy, Stats, Storage,
 };
 use serde::Serialize;
 
-use super::{error, folder, open_existing};
+use super::{error, library, open_existing};
 use crate::output::{CommandError, Output, counted};
 
 /// `lucency library list`
@@ -97,9 +98,42 @@ pub struct Show {
 impl Show {
     /// Shows.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        let case = open_existing()?.get(&self.case).map_err(error)?;
-        output.print(&case, case_text)
+        let store = open_existing()?;
+        let shown = Shown {
+            case: store.get(&self.case).map_err(error)?,
+            seen_by: store
+                .seen_by(std::slice::from_ref(&self.case))
+                .map_err(error)?,
+        };
+        output.print(&shown, |shown| {
+            let seen = shown.seen_by.iter().map(seen_line);
+            let lines = std::iter::once(case_text(&shown.case)).chain(seen);
+            lines.collect::<Vec<_>>().join("\n")
+        })
     }
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    case: CaseRecord,
+    /// Runs that saw it.
+    seen_by: Vec<SeenBy>,
+}
+
+fn seen_line(run: &SeenBy) -> String {
+    let what = match (run.kind, run.trained > 0) {
+        (RunKind::Training, true) => "learned by",
+        (RunKind::Training, false) => "judged in the training of",
+        _ => "judged with",
+    };
+    let who = match (&run.adapter, run.adapter_there, run.finished) {
+        (Some(adapter), _, false) => format!("the run {adapter}, which has not ended"),
+        (Some(adapter), true, _) => format!("the adapter {adapter}"),
+        (Some(adapter), false, _) => format!("the adapter {adapter}, which is no more"),
+        (None, ..) => "the pack".to_owned(),
+    };
+    format!("{what:13} {who} ({})", run.started)
 }
 
 fn case_text(case: &CaseRecord) -> String {
@@ -156,11 +190,6 @@ pub struct Delete {
     filter: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Deleted {
-    deleted: u64,
-}
-
 impl Delete {
     /// Deletes.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
@@ -175,16 +204,31 @@ impl Delete {
             let found = store.list(&filter, page).map_err(error)?;
             cases = found.into_iter().map(|case| case.id).collect();
         }
-        let deleted = Deleted {
-            deleted: store.delete(&cases).map_err(error)?,
-        };
-        output.print(&deleted, |d| {
-            format!(
-                "{} deleted, with images, texts, labels and embeddings; backups that were made before still have them",
-                counted(d.deleted, "case")
-            )
-        })
+        drop(store);
+        output.print(&library()?.delete(&cases)?, deleted_text)
     }
+}
+
+fn deleted_text(d: &LibraryDeleted) -> String {
+    let mut lines = vec![format!(
+        "{} deleted, with images, texts, labels and embeddings; backups that were made before still have them",
+        counted(d.deleted, "case")
+    )];
+    if d.report_entries > 0 {
+        lines.push(format!(
+            "{} of them taken out of finished runs' reports",
+            counted(d.report_entries, "picture")
+        ));
+    }
+    lines.extend(d.adapters.iter().map(|adapter| {
+        format!(
+            "the adapter {adapter} was trained on them and its weights keep what they learned; `lucency adapters remove {adapter}` removes it"
+        )
+    }));
+    lines.extend(d.runs.iter().map(|run| {
+        format!("the run {run} had begun to learn from them; `lucency runs cancel {run}`, and begin a new one")
+    }));
+    lines.join("\n")
 }
 
 /// `lucency library stats`
@@ -194,9 +238,74 @@ pub struct StatsOf {}
 impl StatsOf {
     /// Counts.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        let stats = open_existing()?.stats().map_err(error)?;
-        output.print(&stats, stats_text)
+        let store = open_existing()?;
+        let counted = Counted {
+            stats: store.stats().map_err(error)?,
+            adapters: store.adapters().map_err(error)?,
+            runs: store.runs(RUNS).map_err(error)?,
+        };
+        output.print(&counted, |counted| {
+            let adapters = counted.adapters.iter().map(adapter_line);
+            let runs = counted.runs.iter().map(run_line);
+            let lines = std::iter::once(stats_text(&counted.stats));
+            lines
+                .chain(adapters)
+                .chain(runs)
+                .collect::<Vec<_>>()
+                .join("\n")
+        })
     }
+}
+
+/// Latest runs that are listed.
+const RUNS: u64 = 20;
+
+#[derive(Serialize)]
+struct Counted {
+    #[serde(flatten)]
+    stats: Stats,
+    adapters: Vec<AdapterRecord>,
+    /// The latest runs on the library's cases.
+    runs: Vec<RunRecord>,
+}
+
+fn adapter_line(adapter: &AdapterRecord) -> String {
+    format!(
+        "adapter       {} on pack {:.12}, {}",
+        adapter.name, adapter.pack, adapter.created
+    )
+}
+
+fn run_line(record: &RunRecord) -> String {
+    let run = &record.run;
+    let adapter = run.adapter.as_ref().map(|name| format!(" of {name}"));
+    let ended = match (&run.finished, &run.outcome) {
+        (None, _) => ", not ended".to_owned(),
+        (_, Some(outcome)) => match outcome["state"].as_str() {
+            Some(state) => format!(", {state}"),
+            None => String::new(),
+        },
+        _ => String::new(),
+    };
+    let how = ["what", "preset"].map(|key| run.settings[key].as_str());
+    let how = how.into_iter().flatten().next();
+    let mut line = format!(
+        "run           {}{}{}{ended}, {}",
+        run.kind.word(),
+        how.map(|how| format!(" ({how})")).unwrap_or_default(),
+        adapter.unwrap_or_default(),
+        run.started
+    );
+    for (n, what) in [
+        (record.trained, "learned"),
+        (record.judged, "judged"),
+        (record.deleted, "deleted since"),
+    ] {
+        if n > 0 {
+            let _ = write!(line, ", {} {what}", counted(n, "case"));
+        }
+    }
+    line
 }
 
 fn stats_text(s: &Stats) -> String {
@@ -227,101 +336,4 @@ fn stats_text(s: &Stats) -> String {
     section("split", &s.splits);
     section("label", &s.labels);
     text.trim_end().to_owned()
-}
-
-/// `lucency library verify`
-#[derive(Args)]
-pub struct Verify {
-    /// Also read every image file and compare its hash
-    #[arg(long)]
-    images: bool,
-}
-
-impl Verify {
-    /// Verifies; an error after the list if something is wrong.
-    pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        let store = open_existing()?;
-        let verified = store.verify(self.images, &|| false).map_err(error)?;
-        output.print(&verified, verified_text)?;
-        match verified.ok {
-            true => Ok(()),
-            false => Err(CommandError::new(
-                "library_damaged",
-                format!(
-                    "{}; restore a backup",
-                    counted(verified.problem_count, "problem")
-                ),
-            )),
-        }
-    }
-}
-
-fn verified_text(v: &Verified) -> String {
-    let mut lines = v.problems.clone();
-    lines.push(match v.ok {
-        true => format!("{}: the library is sound", counted(v.cases, "case")),
-        false => format!(
-            "{}, {}",
-            counted(v.cases, "case"),
-            counted(v.problem_count, "problem")
-        ),
-    });
-    if v.images_read > 0 {
-        lines.push(format!("{} read", counted(v.images_read, "image file")));
-    }
-    lines.join("\n")
-}
-
-/// `lucency library backup FILE`
-#[derive(Args)]
-pub struct Backup {
-    /// The new file
-    file: PathBuf,
-}
-
-#[derive(Serialize)]
-struct BackedUp {
-    file: PathBuf,
-    bytes: u64,
-}
-
-impl Backup {
-    /// Copies.
-    pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        open_existing()?.backup(&self.file).map_err(error)?;
-        let done = BackedUp {
-            file: self.file.clone(),
-            bytes: std::fs::metadata(&self.file).map_or(0, |m| m.len()),
-        };
-        output.print(&done, |b| {
-            format!(
-                "{} written, {:.1} MB; keep patient.key of the library's folder elsewhere too: without it a backup \
-                 cannot be restored",
-                b.file.display(),
-                b.bytes as f64 / 1e6
-            )
-        })
-    }
-}
-
-/// `lucency library restore FILE`
-#[derive(Args)]
-pub struct Restore {
-    /// The backup
-    file: PathBuf,
-}
-
-impl Restore {
-    /// Restores.
-    pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        let restored = SqliteStore::restore(&folder()?, &self.file).map_err(error)?;
-        output.print(&restored, |r| match &r.previous {
-            Some(previous) => format!(
-                "{} restored; the library before is kept as {}",
-                counted(r.cases, "case"),
-                previous.display()
-            ),
-            None => format!("{} restored", counted(r.cases, "case")),
-        })
-    }
 }

@@ -2,6 +2,7 @@
 
 mod embed;
 mod import;
+mod keep;
 mod manage;
 
 use std::path::PathBuf;
@@ -30,11 +31,11 @@ pub enum Library {
     /// How much there is
     Stats(manage::StatsOf),
     /// Check the database, and the image files if asked
-    Verify(manage::Verify),
+    Verify(keep::Verify),
     /// Copy the database to a file
-    Backup(manage::Backup),
+    Backup(keep::Backup),
     /// Replace the library by a backup
-    Restore(manage::Restore),
+    Restore(keep::Restore),
 }
 
 impl Library {
@@ -67,11 +68,6 @@ pub fn folder() -> Result<PathBuf, CommandError> {
 /// The library as the use cases have it.
 pub fn library() -> Result<CaseLibrary, CommandError> {
     Ok(CaseLibrary::at(&home()?))
-}
-
-/// Opens the library; an empty one is made if there is none.
-pub fn open() -> Result<SqliteStore, CommandError> {
-    SqliteStore::open(&folder()?).map_err(error)
 }
 
 /// Opens the library. Errors if there is none.

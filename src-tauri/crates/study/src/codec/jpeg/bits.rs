@@ -23,7 +23,25 @@ impl<'a> Bits<'a> {
     }
 
     /// Makes at least 32 bits available, zeros past the end of the segment.
-    fn fill(&mut self) {
+    #[inline]
+    pub fn fill(&mut self) {
+        if self.count > 32 {
+            return;
+        }
+        // Most words hold no byte of ones and are taken whole.
+        let ahead = self.bytes.get(self.at..).and_then(|b| b.first_chunk::<4>());
+        match ahead.map(|bytes| u32::from_be_bytes(*bytes)) {
+            Some(word) if !has_ones(word) => {
+                self.buffer = self.buffer << 32 | u64::from(word);
+                self.count += 32;
+                self.at += 4;
+            }
+            _ => self.fill_bytes(),
+        }
+    }
+
+    #[cold]
+    fn fill_bytes(&mut self) {
         while self.count <= 56 {
             let byte = match self.bytes.get(self.at) {
                 Some(0xFF) => match self.bytes.get(self.at + 1) {
@@ -58,13 +76,31 @@ impl<'a> Bits<'a> {
         (self.buffer >> (self.count - 16)) as u32 & 0xFFFF
     }
 
+    /// The next bits, 32 at most, after [`Self::fill`].
+    #[inline]
+    pub fn ahead(&self, bits: u32) -> u32 {
+        (self.buffer >> (self.count - bits)) as u32 & (u64::MAX >> (64 - bits)) as u32
+    }
+
+    /// Takes bits that were looked at; the caller checks [`Self::is_overrun`] before it believes what they said.
+    #[inline]
+    pub fn drop(&mut self, bits: u32) {
+        self.count -= bits;
+    }
+
+    /// True when bits after the end were taken.
+    #[inline]
+    pub fn is_overrun(&self) -> bool {
+        self.invented > self.count
+    }
+
     /// Takes bits that were peeked.
     ///
     /// Errors if they lie after the end.
     #[inline]
     pub fn take(&mut self, bits: u32) -> Result<()> {
         self.count -= bits;
-        if self.invented > self.count {
+        if self.is_overrun() {
             return Err(StudyError::truncated("JPEG entropy-coded data"));
         }
         Ok(())
@@ -87,12 +123,7 @@ impl<'a> Bits<'a> {
         if category == 0 {
             return Ok(0);
         }
-        let value = self.read(category)? as i32;
-        Ok(if value < 1 << (category - 1) {
-            value - (1 << category) + 1
-        } else {
-            value
-        })
+        Ok(extend(self.read(category)?, category))
     }
 
     /// Goes to the byte after the next restart marker.
@@ -118,5 +149,45 @@ impl<'a> Bits<'a> {
     /// Bytes up to the marker that ends the scan.
     pub fn position(&self) -> usize {
         self.at
+    }
+}
+
+/// The signed value of a magnitude category (1 to 16) from its additional bits. Source: T.81 F.2.2.1, EXTEND.
+#[inline]
+pub(super) fn extend(bits: u32, category: u32) -> i32 {
+    let value = bits as i32;
+    if value < 1 << (category - 1) {
+        value - (1 << category) + 1
+    } else {
+        value
+    }
+}
+
+/// True if any byte is 0xFF.
+#[inline]
+fn has_ones(word: u32) -> bool {
+    (!word).wrapping_sub(0x0101_0101) & word & 0x8080_8080 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_of_ones_is_found_wherever_it_is() {
+        for place in 0..4 {
+            for other in [0x00, 0x01, 0x7F, 0x80, 0xFE] {
+                let mut bytes = [other; 4];
+                assert!(
+                    !has_ones(u32::from_be_bytes(bytes)),
+                    "{other:#x} is not ones"
+                );
+                bytes[place] = 0xFF;
+                assert!(
+                    has_ones(u32::from_be_bytes(bytes)),
+                    "ones at {place} beside {other:#x}"
+                );
+            }
+        }
     }
 }

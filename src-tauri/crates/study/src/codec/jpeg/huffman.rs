@@ -1,6 +1,6 @@
 //! Huffman tables. Source: T.81 annex C, F.2.2.3.
 
-use super::bits::Bits;
+use super::bits::{Bits, extend};
 use crate::error::{Result, StudyError};
 
 const FAST_BITS: u32 = 9;
@@ -56,21 +56,89 @@ impl Table {
     /// Errors if the bits are no code or end.
     #[inline]
     pub fn decode(&self, bits: &mut Bits<'_>) -> Result<u8> {
-        let ahead = bits.peek16();
+        let code = self.code(bits.peek16());
+        let (length, value) = code.ok_or_else(|| StudyError::corrupt("a JPEG Huffman code"))?;
+        bits.take(length)?;
+        Ok(value)
+    }
+}
+
+/// Bits that [`Differences`] looks at: the codes of small differences with what follows them.
+const WIDE_BITS: u32 = 12;
+
+/// A table for lossless scans: where a code and its additional bits fit into [`WIDE_BITS`], one look-up gives the
+/// difference. Source: T.81 H.1.2.2.
+pub(super) struct Differences<'t> {
+    /// `difference << 8 | bits`; 0 where more bits are needed.
+    wide: Vec<i32>,
+    table: &'t Table,
+}
+
+impl<'t> Differences<'t> {
+    pub fn new(table: &'t Table) -> Self {
+        let wide = (0..1u32 << WIDE_BITS)
+            .map(|ahead| table.short(ahead).unwrap_or(0))
+            .collect();
+        Self { wide, table }
+    }
+
+    /// The next difference, of 16 bits and a sign. The caller checks [`Bits::is_overrun`].
+    ///
+    /// Errors if the bits are no code.
+    #[inline]
+    pub fn next(&self, bits: &mut Bits<'_>) -> Result<i32> {
+        bits.fill();
+        let entry = self.wide[bits.ahead(WIDE_BITS) as usize];
+        if entry != 0 {
+            bits.drop((entry & 0xFF) as u32);
+            return Ok(entry >> 8);
+        }
+        self.long(bits)
+    }
+
+    #[inline(never)]
+    fn long(&self, bits: &mut Bits<'_>) -> Result<i32> {
+        match self.table.decode(bits)? {
+            16 => Ok(0x8000),
+            category @ 0..16 => bits.receive_extend(u32::from(category)),
+            _ => Err(StudyError::corrupt("a JPEG magnitude category")),
+        }
+    }
+}
+
+impl Table {
+    /// The entry of [`Differences::wide`] for these bits.
+    fn short(&self, ahead: u32) -> Option<i32> {
+        let (length, category) = self.code(ahead << (16 - WIDE_BITS))?;
+        let category = u32::from(category);
+        let total = match category {
+            16 => length,
+            _ => length + category,
+        };
+        if category > 16 || total > WIDE_BITS {
+            return None;
+        }
+        let difference = match category {
+            0 => 0,
+            16 => 0x8000,
+            _ => extend(
+                ahead >> (WIDE_BITS - total) & ((1 << category) - 1),
+                category,
+            ),
+        };
+        Some(difference << 8 | total as i32)
+    }
+
+    /// Length and value of the code that starts these 16 bits.
+    #[inline]
+    fn code(&self, ahead: u32) -> Option<(u32, u8)> {
         let entry = self.fast[(ahead >> (16 - FAST_BITS)) as usize];
         if entry != 0 {
-            bits.take(u32::from(entry >> 8))?;
-            return Ok(entry as u8);
+            return Some((u32::from(entry >> 8), entry as u8));
         }
-        for length in FAST_BITS + 1..=16 {
-            if ahead < self.limit[length as usize] {
-                bits.take(length)?;
-                let code = (ahead >> (16 - length)) as i32;
-                let index = (code + self.offset[length as usize]) as usize;
-                let value = self.values.get(index).copied();
-                return value.ok_or_else(|| StudyError::corrupt("a JPEG Huffman code"));
-            }
-        }
-        Err(StudyError::corrupt("a JPEG Huffman code"))
+        let length = (FAST_BITS + 1..=16).find(|l| ahead < self.limit[*l as usize])?;
+        let code = (ahead >> (16 - length)) as i32;
+        let index = (code + self.offset[length as usize]) as usize;
+        Some((length, *self.values.get(index)?))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::bits::Bits;
 use super::header::{Frame, Scan, Tables};
+use super::huffman::Differences;
 use crate::codec::Samples;
 use crate::error::{Result, StudyError};
 
@@ -48,39 +49,29 @@ impl Planes {
         let mut selected = Vec::new();
         for component in &scan.components {
             let table = tables.dc[component.dc].as_ref().ok_or_else(missing)?;
-            selected.push((component.index, table));
+            selected.push((component.index, Differences::new(table)));
         }
         self.shift = scan.low;
         let first = 1i32 << (self.frame.precision - scan.low - 1);
         let mut bits = Bits::new(data);
         let rows_between = interval / width;
+        // One row of differences a component, then the row's samples from them: neither loop waits for the other.
+        let mut rows = vec![vec![0i32; width]; selected.len()];
         for y in 0..self.frame.height as usize {
             let mut fresh = y == 0;
             if rows_between > 0 && y > 0 && y % rows_between == 0 {
                 bits.restart()?;
                 fresh = true;
             }
-            for x in 0..width {
-                for (index, table) in &selected {
-                    let plane = &mut self.planes[*index];
-                    let at = y * width + x;
-                    let left = |p: &[u16]| i32::from(p[at - 1]);
-                    let above = |p: &[u16]| i32::from(p[at - width]);
-                    let prediction = match (x, fresh) {
-                        (0, true) => first,
-                        (0, false) => above(plane),
-                        (_, true) => left(plane),
-                        _ => {
-                            let (a, b) = (left(plane), above(plane));
-                            predict(scan.start, a, b, i32::from(plane[at - width - 1]))
-                        }
-                    };
-                    let difference = match table.decode(&mut bits)? {
-                        16 => 0x8000,
-                        category @ 0..16 => bits.receive_extend(u32::from(category))?,
-                        _ => return Err(StudyError::corrupt("a JPEG magnitude category")),
-                    };
-                    plane[at] = (prediction + difference) as u16;
+            read_row(&mut bits, &selected, &mut rows)?;
+            for ((index, _), differences) in selected.iter().zip(&rows) {
+                let (above, row) = self.planes[*index].split_at_mut(y * width);
+                let row = &mut row[..width];
+                match fresh {
+                    true => restore_first(row, differences, first),
+                    false => {
+                        restore(row, &above[(y - 1) * width..], differences, scan.start);
+                    }
                 }
             }
         }
@@ -90,29 +81,82 @@ impl Planes {
         Ok(bits.position())
     }
 
-    pub fn finish(self) -> Samples {
-        let shift = self.shift;
-        let pixels = self.frame.width as usize * self.frame.height as usize;
-        if self.frame.precision <= 8 {
-            let at = |i: usize| self.planes.iter().map(move |p| (p[i] << shift) as u8);
-            Samples::U8((0..pixels).flat_map(at).collect())
-        } else {
-            let at = |i: usize| self.planes.iter().map(move |p| p[i] << shift);
-            Samples::U16((0..pixels).flat_map(at).collect())
+    pub fn finish(mut self) -> Samples {
+        if self.shift > 0 {
+            for sample in self.planes.iter_mut().flatten() {
+                *sample <<= self.shift;
+            }
         }
+        Samples::interleave(&self.planes, u16::from(self.frame.precision))
     }
 }
 
-/// Table H.1.
-#[inline]
-fn predict(selection: u8, a: i32, b: i32, c: i32) -> i32 {
+/// Reads the differences of a row, components interleaved.
+///
+/// Errors if the data end or hold something that is no code.
+fn read_row(
+    bits: &mut Bits<'_>,
+    selected: &[(usize, Differences<'_>)],
+    rows: &mut [Vec<i32>],
+) -> Result<()> {
+    let end = || StudyError::truncated("JPEG entropy-coded data");
+    if let ([(_, table)], [row]) = (selected, &mut *rows) {
+        for difference in row {
+            *difference = table.next(bits)?;
+        }
+    } else {
+        for x in 0..rows.first().map_or(0, Vec::len) {
+            for ((_, table), row) in selected.iter().zip(&mut *rows) {
+                row[x] = table.next(bits)?;
+            }
+        }
+    }
+    if bits.is_overrun() {
+        return Err(end());
+    }
+    Ok(())
+}
+
+/// The first row, and the first after a restart: each sample predicts the next. Source: H.1.2.1.
+fn restore_first(row: &mut [u16], differences: &[i32], first: i32) {
+    let mut left = first as u16;
+    for (sample, difference) in row.iter_mut().zip(differences) {
+        left = left.wrapping_add(*difference as u16);
+        *sample = left;
+    }
+}
+
+/// Any other row. The first sample is predicted from above, the others by table H.1, modulo 2^16.
+fn restore(row: &mut [u16], above: &[u16], differences: &[i32], selection: u8) {
     match selection {
-        1 => a,
-        2 => b,
-        3 => c,
-        4 => a + b - c,
-        5 => a + ((b - c) >> 1),
-        6 => b + ((a - c) >> 1),
-        _ => (a + b) >> 1,
+        1 => predicted(row, above, differences, |a, _, _| a),
+        2 => predicted(row, above, differences, |_, b, _| b),
+        3 => predicted(row, above, differences, |_, _, c| c),
+        4 => predicted(row, above, differences, |a, b, c| a + b - c),
+        5 => predicted(row, above, differences, |a, b, c| a + ((b - c) >> 1)),
+        6 => predicted(row, above, differences, |a, b, c| b + ((a - c) >> 1)),
+        _ => predicted(row, above, differences, |a, b, _| (a + b) >> 1),
+    }
+}
+
+/// - `predict`: from the samples to the left (a), above (b), and above to the left (c)
+#[inline]
+fn predicted(
+    row: &mut [u16],
+    above: &[u16],
+    differences: &[i32],
+    predict: impl Fn(i32, i32, i32) -> i32,
+) {
+    let (Some(&top), Some(&difference)) = (above.first(), differences.first()) else {
+        return;
+    };
+    let mut a = i32::from(top.wrapping_add(difference as u16));
+    let mut c = i32::from(top);
+    row[0] = a as u16;
+    for ((sample, b), difference) in row.iter_mut().zip(above).zip(differences).skip(1) {
+        let b = i32::from(*b);
+        *sample = (predict(a, b, c) + difference) as u16;
+        a = i32::from(*sample);
+        c = b;
     }
 }

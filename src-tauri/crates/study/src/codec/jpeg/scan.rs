@@ -178,13 +178,7 @@ impl Coefficients {
                 &samples, stride, columns, rows, component, frame,
             ));
         }
-        let pixels = frame.width as usize * frame.height as usize;
-        let at = |i: usize| planes.iter().map(move |p| p[i]);
-        Ok(if frame.precision == 8 {
-            Samples::U8((0..pixels).flat_map(|i| at(i).map(|v| v as u8)).collect())
-        } else {
-            Samples::U16((0..pixels).flat_map(at).collect())
-        })
+        Ok(Samples::interleave(&planes, u16::from(frame.precision)))
     }
 }
 

@@ -1,6 +1,29 @@
 //! Bits of a JPEG-LS scan: after a byte of ones the next byte holds seven. Source: T.87 A.1, C.1.1.
 
-use crate::error::{Result, StudyError};
+use crate::error::StudyError;
+
+/// Why a code could not be read. It fits into a register beside a sample, where a [`StudyError`] goes through memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    End,
+    Code,
+    Restart,
+    NoRestart,
+}
+
+impl From<Fault> for StudyError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::End => Self::truncated("JPEG-LS entropy-coded data"),
+            Fault::Code => Self::corrupt("a JPEG-LS code"),
+            Fault::Restart => Self::corrupt("a JPEG-LS restart interval"),
+            Fault::NoRestart => Self::truncated("a JPEG-LS restart interval"),
+        }
+    }
+}
+
+/// What reading gives.
+pub(super) type Read<T> = std::result::Result<T, Fault>;
 
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
@@ -25,6 +48,16 @@ impl<'a> Bits<'a> {
     }
 
     fn fill(&mut self) {
+        // Most words hold no byte of ones and are taken whole.
+        let ahead = self.bytes.get(self.at..).and_then(|b| b.first_chunk::<4>());
+        if let (Some(bytes), false, true) = (ahead, self.after_ones, self.count <= 24)
+            && !bytes.contains(&0xFF)
+        {
+            self.buffer = self.buffer << 32 | u64::from(u32::from_be_bytes(*bytes));
+            self.count += 32;
+            self.at += 4;
+            return;
+        }
         while self.count <= 48 && !self.ended {
             let Some(&byte) = self.bytes.get(self.at) else {
                 self.ended = true;
@@ -54,7 +87,7 @@ impl<'a> Bits<'a> {
     ///
     /// Errors at the end.
     #[inline]
-    pub fn read(&mut self, bits: u32) -> Result<u32> {
+    pub fn read(&mut self, bits: u32) -> Read<u32> {
         if bits == 0 {
             return Ok(0);
         }
@@ -62,23 +95,41 @@ impl<'a> Bits<'a> {
             self.fill();
         }
         if self.count < bits {
-            return Err(StudyError::truncated("JPEG-LS entropy-coded data"));
+            return Err(Fault::End);
         }
         self.count -= bits;
         let mask = (1u64 << bits) - 1;
         Ok((self.buffer >> self.count & mask) as u32)
     }
 
+    /// A Golomb code of fewer than `escape` zeros and `k` bits (at most 24), if it is in the buffer whole; else takes nothing.
+    #[inline]
+    pub fn golomb(&mut self, k: u32, escape: u32) -> Option<u32> {
+        if self.count < 32 {
+            self.fill();
+        }
+        // The last eight bits may still turn out to be a marker.
+        let usable = self.count.checked_sub(8).filter(|usable| *usable > 0)?;
+        let ahead = self.buffer << (64 - self.count);
+        let zeros = ahead.leading_zeros();
+        if zeros >= escape || zeros + 1 + k > usable {
+            return None;
+        }
+        self.count -= zeros + 1 + k;
+        let low = (self.buffer >> self.count) as u32 & ((1 << k) - 1);
+        Some(zeros << k | low)
+    }
+
     /// Number of zeros before the next one, which is taken too; more than `limit` are an error.
     #[inline]
-    pub fn zeros(&mut self, limit: u32) -> Result<u32> {
+    pub fn zeros(&mut self, limit: u32) -> Read<u32> {
         let mut zeros = 0;
         loop {
             if self.count < 16 {
                 self.fill();
             }
             if self.count == 0 {
-                return Err(StudyError::truncated("JPEG-LS entropy-coded data"));
+                return Err(Fault::End);
             }
             let ahead = self.buffer << (64 - self.count);
             // While the stream goes on, the last eight bits may still turn out to be a marker.
@@ -90,7 +141,7 @@ impl<'a> Bits<'a> {
             let run = ahead.leading_zeros().min(usable);
             zeros += run;
             if zeros > limit {
-                return Err(StudyError::corrupt("a JPEG-LS code"));
+                return Err(Fault::Code);
             }
             self.count -= run;
             if run < usable {
@@ -98,7 +149,7 @@ impl<'a> Bits<'a> {
                 return Ok(zeros);
             }
             if usable == 0 {
-                return Err(StudyError::truncated("JPEG-LS entropy-coded data"));
+                return Err(Fault::End);
             }
         }
     }
@@ -106,7 +157,7 @@ impl<'a> Bits<'a> {
     /// Goes to the byte after the next restart marker.
     ///
     /// Errors if another marker or the end comes first.
-    pub fn restart(&mut self) -> Result<()> {
+    pub fn restart(&mut self) -> Read<()> {
         self.fill_to_marker()?;
         let marker = self.bytes.get(self.at..self.at + 2);
         match marker {
@@ -118,11 +169,11 @@ impl<'a> Bits<'a> {
                 self.ended = false;
                 Ok(())
             }
-            _ => Err(StudyError::truncated("a JPEG-LS restart interval")),
+            _ => Err(Fault::NoRestart),
         }
     }
 
-    fn fill_to_marker(&mut self) -> Result<()> {
+    fn fill_to_marker(&mut self) -> Read<()> {
         // At most the padding of the last byte is unread before a marker.
         for _ in 0..16 {
             self.fill();
@@ -131,7 +182,7 @@ impl<'a> Bits<'a> {
             }
             self.count = 0;
         }
-        Err(StudyError::corrupt("a JPEG-LS restart interval"))
+        Err(Fault::Restart)
     }
 
     /// Bytes that may be skipped to look for the next marker.

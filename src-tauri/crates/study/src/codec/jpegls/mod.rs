@@ -71,14 +71,8 @@ pub(crate) fn decode(bytes: &[u8], expected: &Expected) -> Result<Decoded> {
         }
     }
     let frame = frame.ok_or_else(|| StudyError::truncated("a JPEG-LS stream"))?;
-    let pixels = frame.width * frame.height;
-    let at = |i: usize| planes.iter().map(move |p| p[i]);
     Ok(Decoded {
-        samples: if frame.precision <= 8 {
-            Samples::U8((0..pixels).flat_map(|i| at(i).map(|v| v as u8)).collect())
-        } else {
-            Samples::U16((0..pixels).flat_map(at).collect())
-        },
+        samples: Samples::interleave(&planes, frame.precision),
         precision: frame.precision,
         space: None,
     })

@@ -64,18 +64,10 @@ impl Parameters {
     pub fn quantise(&self, gradient: i32) -> i32 {
         let [t1, t2, t3] = self.thresholds;
         let magnitude = gradient.abs();
-        let level = if magnitude <= self.near {
-            0
-        } else if magnitude < t1 {
-            1
-        } else if magnitude < t2 {
-            2
-        } else if magnitude < t3 {
-            3
-        } else {
-            4
-        };
-        if gradient < 0 { -level } else { level }
+        // The thresholds ascend, so that counting those passed needs no branch.
+        let passed = [magnitude > self.near, magnitude >= t1, magnitude >= t2];
+        let level = passed.map(i32::from).iter().sum::<i32>() + i32::from(magnitude >= t3);
+        level * gradient.signum()
     }
 
     /// Adds an error to a prediction, modulo the range. Source: A.4.5.

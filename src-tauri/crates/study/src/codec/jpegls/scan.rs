@@ -1,8 +1,8 @@
 //! One scan: context modelling, prediction, run mode, Golomb codes. Source: T.87 annex A.
 
-use super::bits::Bits;
+use super::bits::{Bits, Fault, Read};
 use super::parameters::Parameters;
-use crate::error::{Result, StudyError};
+use crate::error::Result;
 
 /// How the components of a scan alternate; a scan of one component counts as `Line`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,46 +66,38 @@ impl<'p> State<'p> {
     }
 
     /// A.5.3: a limited-length Golomb code.
-    #[inline]
-    fn golomb(&self, bits: &mut Bits<'_>, k: u32, limit: u32) -> Result<i32> {
+    #[inline(always)]
+    fn golomb(&self, bits: &mut Bits<'_>, k: u32, limit: u32) -> Read<i32> {
         let escape = limit - self.parameters.quantised_bits - 1;
-        let zeros = bits.zeros(limit)?;
-        let value = if zeros < escape {
-            zeros << k | bits.read(k)?
-        } else {
-            bits.read(self.parameters.quantised_bits)? + 1
+        let value = match bits.golomb(k, escape) {
+            Some(value) => value,
+            None => match bits.zeros(limit)? {
+                zeros if zeros < escape => zeros << k | bits.read(k)?,
+                _ => bits.read(self.parameters.quantised_bits)? + 1,
+            },
         };
         // A mapped error is at most the range and one.
         if value > 2 * self.parameters.range as u32 {
-            return Err(StudyError::corrupt("a JPEG-LS code"));
+            return Err(Fault::Code);
         }
         Ok(value as i32)
     }
 
     /// A sample in regular mode; `q` is the signed context number. Source: A.4 to A.6.
     #[inline]
-    fn regular(&mut self, bits: &mut Bits<'_>, q: i32, [a, b, c]: [i32; 3]) -> Result<u16> {
+    fn regular(&mut self, bits: &mut Bits<'_>, q: i32, [a, b, c]: [i32; 3]) -> Read<u16> {
         let p = self.parameters;
         let sign = if q < 0 { -1 } else { 1 };
         let at = q.unsigned_abs() as usize;
         let context = self.contexts[at];
-        let predicted = if c >= a.max(b) {
-            a.min(b)
-        } else if c <= a.min(b) {
-            a.max(b)
-        } else {
-            a + b - c
-        };
+        // A.4.2: the median of a, b and a + b - c.
+        let predicted = (a + b - c).clamp(a.min(b), a.max(b));
         let predicted = (predicted + sign * context.c).clamp(0, p.max_value);
         let k = golomb_parameter(context.n, context.a);
         let mapped = self.golomb(bits, k, p.limit)?;
         let turned = p.near == 0 && k == 0 && 2 * context.b <= -context.n;
-        let error = match (mapped & 1 == 1, turned) {
-            (false, false) => mapped / 2,
-            (true, false) => -(mapped + 1) / 2,
-            (true, true) => (mapped - 1) / 2,
-            (false, true) => -(mapped / 2) - 1,
-        };
+        // A.5.2: odd numbers are negative errors, or the other way round where the context is biased.
+        let error = (mapped >> 1) ^ -(mapped & 1) ^ -i32::from(turned);
         self.contexts[at] = context.updated(error, p);
         Ok(p.reconstruct(predicted, sign * error) as u16)
     }
@@ -118,7 +110,7 @@ impl<'p> State<'p> {
         a: i32,
         b: i32,
         run_bits: u32,
-    ) -> Result<u16> {
+    ) -> Read<u16> {
         let p = self.parameters;
         let context = self.runs[kind];
         let temp = if kind == 1 {
@@ -160,7 +152,7 @@ impl<'p> State<'p> {
         bits: &mut Bits<'_>,
         left: usize,
         run_index: &mut usize,
-    ) -> Result<(usize, bool)> {
+    ) -> Read<(usize, bool)> {
         let mut length = 0;
         while bits.read(1)? == 1 {
             let full = 1usize << RUN_BITS[*run_index];
@@ -189,24 +181,19 @@ impl Context {
             self.n >>= 1;
         }
         self.n += 1;
-        if self.b <= -self.n {
-            self.b = (self.b + self.n).max(1 - self.n);
-            self.c = (self.c - 1).max(-128);
-        } else if self.b > 0 {
-            self.b = (self.b - self.n).min(0);
-            self.c = (self.c + 1).min(127);
-        }
+        // The bias returns to -n + 1 ..= 0; the correction follows it. As one step, for want of predictable branches.
+        let step = i32::from(self.b > 0) - i32::from(self.b <= -self.n);
+        self.b = (self.b - step * self.n).clamp(1 - self.n, 0);
+        self.c = (self.c + step).clamp(-128, 127);
         self
     }
 }
 
 #[inline]
 fn golomb_parameter(n: i32, a: i32) -> u32 {
-    let mut k = 0;
-    while k < 24 && (i64::from(n) << k) < i64::from(a) {
-        k += 1;
-    }
-    k
+    let k = n.leading_zeros().saturating_sub(a.leading_zeros());
+    let short = (i64::from(n) << k) < i64::from(a);
+    (k + u32::from(short)).min(24)
 }
 
 /// Decodes a scan: bytes taken, and one plane a component.
@@ -247,6 +234,17 @@ pub(super) fn decode(
     Ok((bits.position(), planes))
 }
 
+/// Neighbours a, b, c and the signed context number of the sample at `x`, counted from 1. Source: A.3.
+#[inline(always)]
+fn context(p: &Parameters, previous: &[u16], current: &[u16], x: usize) -> ([i32; 3], i32) {
+    let a = i32::from(current[x - 1]);
+    let b = i32::from(previous[x]);
+    let c = i32::from(previous[x - 1]);
+    let d = i32::from(previous[x + 1]);
+    let q = 81 * p.quantise(d - b) + 9 * p.quantise(b - c) + p.quantise(c - a);
+    ([a, b, c], q)
+}
+
 /// Two lines of each component, with one sample of margin on each side.
 struct Lines<'p> {
     state: State<'p>,
@@ -274,41 +272,29 @@ impl<'p> Lines<'p> {
         self.current[component][0] = previous[1];
     }
 
-    /// Neighbours a, b, c and the signed context number of the sample at `x`, counted from 1.
-    #[inline]
-    fn context(&self, component: usize, x: usize) -> ([i32; 3], i32) {
-        let (previous, current) = (&self.previous[component], &self.current[component]);
-        let a = i32::from(current[x - 1]);
-        let b = i32::from(previous[x]);
-        let c = i32::from(previous[x - 1]);
-        let d = i32::from(previous[x + 1]);
-        let p = self.state.parameters;
-        let q = 81 * p.quantise(d - b) + 9 * p.quantise(b - c) + p.quantise(c - a);
-        ([a, b, c], q)
-    }
-
-    fn line(&mut self, bits: &mut Bits<'_>, component: usize) -> Result<()> {
+    fn line(&mut self, bits: &mut Bits<'_>, component: usize) -> Read<()> {
         self.margins(component);
+        let previous = self.previous[component].as_slice();
+        let current = self.current[component].as_mut_slice();
+        let (state, run_index) = (&mut self.state, &mut self.run_index[component]);
         let mut x = 1;
         while x <= self.width {
-            let (neighbours, q) = self.context(component, x);
+            let (neighbours, q) = context(state.parameters, previous, current, x);
             if q != 0 {
-                self.current[component][x] = self.state.regular(bits, q, neighbours)?;
+                current[x] = state.regular(bits, q, neighbours)?;
                 x += 1;
                 continue;
             }
-            let run_index = &mut self.run_index[component];
             let left = self.width + 1 - x;
-            let (length, interrupted) = self.state.run_length(bits, left, run_index)?;
-            let value = self.current[component][x - 1];
-            self.current[component][x..x + length].fill(value);
+            let (length, interrupted) = state.run_length(bits, left, run_index)?;
+            let value = current[x - 1];
+            current[x..x + length].fill(value);
             x += length;
             if interrupted {
                 let run_bits = RUN_BITS[*run_index];
-                let (a, b) = (i32::from(value), i32::from(self.previous[component][x]));
-                let kind = usize::from((a - b).abs() <= self.state.parameters.near);
-                let sample = self.state.interruption(bits, kind, a, b, run_bits)?;
-                self.current[component][x] = sample;
+                let (a, b) = (i32::from(value), i32::from(previous[x]));
+                let kind = usize::from((a - b).abs() <= state.parameters.near);
+                current[x] = state.interruption(bits, kind, a, b, run_bits)?;
                 *run_index = run_index.saturating_sub(1);
                 x += 1;
             }
@@ -317,15 +303,21 @@ impl<'p> Lines<'p> {
     }
 
     /// Source: annex B.2: a run needs every component in it, and its interruption codes each component.
-    fn sample_interleaved(&mut self, bits: &mut Bits<'_>) -> Result<()> {
+    fn sample_interleaved(&mut self, bits: &mut Bits<'_>) -> Read<()> {
         let components = self.current.len();
         (0..components).for_each(|c| self.margins(c));
         let mut x = 1;
         while x <= self.width {
-            let contexts: Vec<([i32; 3], i32)> =
-                (0..components).map(|c| self.context(c, x)).collect();
+            // One component is a scan by lines, and no frame has more than three.
+            let mut contexts = [([0; 3], 0); 3];
+            for (component, found) in contexts.iter_mut().enumerate().take(components) {
+                let (previous, current) = (&self.previous[component], &self.current[component]);
+                *found = context(self.state.parameters, previous, current, x);
+            }
             if contexts.iter().any(|(_, q)| *q != 0) {
-                for (component, (neighbours, q)) in contexts.into_iter().enumerate() {
+                for (component, (neighbours, q)) in
+                    contexts.into_iter().enumerate().take(components)
+                {
                     let sample = self.state.regular(bits, q, neighbours)?;
                     self.current[component][x] = sample;
                 }

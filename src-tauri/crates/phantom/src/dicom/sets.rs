@@ -1,204 +1,17 @@
-//! Studies as DICOM files: Digital X-Ray Image Storage – For Presentation (PS3.3 A.26) and CT
-//! Image Storage (PS3.3 A.3).
-
-use std::path::{Path, PathBuf};
+//! The data sets of a radiograph and of a slice.
 
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR, dicom_value};
 use dicom_dictionary_std::{tags, uids};
-use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use rand::Rng;
-use serde::{Deserialize, Serialize};
+use dicom_object::InMemDicomObject;
 
-use crate::chest::{Radiograph, film_size, render_chest};
-use crate::error::{PhantomError, Result};
-use crate::files;
-use crate::head::{SLICE_STEP_MM, render_head, slice_positions};
-use crate::random::{Purpose, mix, stream};
-use crate::spec::{Region, Sex, Site, Spec, View};
+use super::identity::{Identity, uid};
+use crate::chest::Radiograph;
+use crate::head::{SLICE_STEP_MM, render_head};
+use crate::random::mix;
+use crate::spec::{Sex, Site, Spec, View};
 
-/// How pixel data are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// Explicit VR Little Endian.
-    Plain,
-    /// Deflated Explicit VR Little Endian: small, for what is shipped.
-    Deflated,
-}
-
-/// What [`write_study`] writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StudyOptions {
-    /// Pixels of the short side of a radiograph.
-    pub film_side: usize,
-    /// Rows and columns of a slice.
-    pub slice_side: usize,
-    /// How pixel data are stored.
-    pub encoding: Encoding,
-}
-
-impl Default for StudyOptions {
-    fn default() -> Self {
-        Self {
-            film_side: 1024,
-            slice_side: 256,
-            encoding: Encoding::Plain,
-        }
-    }
-}
-
-/// Who and when, made up from the seed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// "Phantom^A0001".
-    pub patient_name: String,
-    /// "PHANTOM-A0001".
-    pub patient_id: String,
-    /// `YYYYMMDD`.
-    pub birth_date: String,
-    /// `YYYYMMDD`.
-    pub study_date: String,
-    /// `HHMMSS`.
-    pub study_time: String,
-    /// Under 2.25, the same for the same study.
-    pub study_uid: String,
-    /// Always says that the study is synthetic.
-    pub description: String,
-}
-
-impl Identity {
-    /// The identity of a study.
-    pub fn of(spec: &Spec) -> Self {
-        let rng = &mut stream(spec.seed, Purpose::Identity);
-        let letter = match spec.site {
-            Site::A => 'A',
-            Site::B => 'B',
-        };
-        let year = rng.random_range(2019..=2025);
-        let (month, day) = (rng.random_range(1..=12), rng.random_range(1..=28));
-        let description = match (spec.region, spec.views.as_slice()) {
-            (Region::Head, _) => "CT head without contrast",
-            (_, [View::Ap]) => "Chest AP portable",
-            (_, [View::Pa]) => "Chest PA",
-            (_, [View::Lateral]) => "Chest lateral",
-            _ => "Chest PA and lateral",
-        };
-        Self {
-            patient_name: format!("Phantom^{letter}{:04}", spec.seed),
-            patient_id: format!("PHANTOM-{letter}{:04}", spec.seed),
-            birth_date: format!(
-                "{:04}{:02}{:02}",
-                year - spec.patient.age as i32 - 1,
-                rng.random_range(1..=12),
-                rng.random_range(1..=28)
-            ),
-            study_date: format!("{year:04}{month:02}{day:02}"),
-            study_time: format!(
-                "{:02}{:02}{:02}",
-                rng.random_range(7..20),
-                rng.random_range(0..60),
-                rng.random_range(0..60)
-            ),
-            study_uid: uid(spec, 0, 0),
-            description: format!("{description} (SYNTHETIC)"),
-        }
-    }
-}
-
-/// One written file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WrittenFile {
-    /// The file.
-    pub path: PathBuf,
-    /// The view it shows.
-    pub view: View,
-    /// Columns.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// Height of a slice in millimetres.
-    pub z_mm: Option<f32>,
-}
-
-/// Writes every image of a study into a folder: one file a radiograph or slice.
-///
-/// Errors if a file cannot be written or `stop` says so between files.
-pub fn write_study(
-    spec: &Spec,
-    folder: &Path,
-    options: StudyOptions,
-    stop: &dyn Fn() -> bool,
-) -> Result<Vec<WrittenFile>> {
-    let mut written = Vec::new();
-    match spec.region {
-        Region::Chest => {
-            for (i, &view) in spec.views.iter().enumerate() {
-                check(stop)?;
-                let (width, height) = film_size(spec, view, options.film_side);
-                let film = render_chest(spec, view, width, height);
-                let path = folder.join(format!("{}.dcm", view.code().to_lowercase()));
-                save(&path, radiograph(spec, view, i, &film), options.encoding)?;
-                written.push(WrittenFile {
-                    path,
-                    view,
-                    width,
-                    height,
-                    z_mm: None,
-                });
-            }
-        }
-        Region::Head => {
-            for (i, z) in slice_positions().into_iter().enumerate() {
-                check(stop)?;
-                let path = folder.join(format!("slice-{:03}.dcm", i + 1));
-                save(
-                    &path,
-                    slice(spec, i, z, options.slice_side),
-                    options.encoding,
-                )?;
-                let side = options.slice_side;
-                written.push(WrittenFile {
-                    path,
-                    view: View::Axial,
-                    width: side,
-                    height: side,
-                    z_mm: Some(z),
-                });
-            }
-        }
-    }
-    Ok(written)
-}
-
-fn check(stop: &dyn Fn() -> bool) -> Result<()> {
-    if stop() {
-        Err(PhantomError::Stopped)
-    } else {
-        Ok(())
-    }
-}
-
-/// A UID under 2.25 (PS3.5 B.2) from the study and two numbers.
-fn uid(spec: &Spec, series: u64, instance: u64) -> String {
-    let site = spec.site as u64;
-    let views = spec
-        .views
-        .iter()
-        .fold(0u64, |sum, &v| sum * 7 + v as u64 + 1);
-    let truth = spec.lesions.iter().fold(0u64, |sum, l| {
-        mix(sum ^ (l.finding as u64 + 1) ^ u64::from(l.size_mm.to_bits()))
-    });
-    let high = mix(spec.seed ^ mix(site + 2 * spec.region as u64) ^ truth);
-    let low = mix(high ^ mix(series.wrapping_mul(0x10_0001) ^ instance ^ (views << 32)));
-    // A version 8 UUID in decimal.
-    let value = (u128::from(high) << 64 | u128::from(low)) & !(0xF << 76) & !(0x3 << 62)
-        | 0x8 << 76
-        | 0x2 << 62;
-    format!("2.25.{value}")
-}
-
-struct DataSet(InMemDicomObject);
+pub(super) struct DataSet(pub(super) InMemDicomObject);
 
 impl DataSet {
     fn text(&mut self, tag: Tag, vr: VR, value: &str) {
@@ -229,6 +42,16 @@ impl DataSet {
             VR::OW,
             PrimitiveValue::U16(values.into()),
         ));
+    }
+}
+
+fn decimal(value: f32) -> String {
+    let text = format!("{value:.5}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" {
+        "0".into()
+    } else {
+        text.into()
     }
 }
 
@@ -317,7 +140,7 @@ fn common(spec: &Spec, modality: &str, class: &str, series: u64, instance: u64) 
     set
 }
 
-fn radiograph(spec: &Spec, view: View, index: usize, film: &Radiograph) -> DataSet {
+pub(super) fn radiograph(spec: &Spec, view: View, index: usize, film: &Radiograph) -> DataSet {
     let mut set = common(
         spec,
         "DX",
@@ -400,7 +223,7 @@ fn radiograph(spec: &Spec, view: View, index: usize, film: &Radiograph) -> DataS
     set
 }
 
-fn slice(spec: &Spec, index: usize, z: f32, side: usize) -> DataSet {
+pub(super) fn slice(spec: &Spec, index: usize, z: f32, side: usize) -> DataSet {
     let mut set = common(spec, "CT", uids::CT_IMAGE_STORAGE, 1, index as u64);
     let image = render_head(spec, z, side);
     set.0.put(DataElement::new(
@@ -479,29 +302,4 @@ fn slice(spec: &Spec, index: usize, z: f32, side: usize) -> DataSet {
             .collect(),
     );
     set
-}
-
-fn decimal(value: f32) -> String {
-    let text = format!("{value:.5}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" {
-        "0".into()
-    } else {
-        text.into()
-    }
-}
-
-fn save(path: &Path, set: DataSet, encoding: Encoding) -> Result<()> {
-    let failed = |e: &dyn std::fmt::Display| PhantomError::Dicom(e.to_string());
-    let syntax = match encoding {
-        Encoding::Plain => uids::EXPLICIT_VR_LITTLE_ENDIAN,
-        Encoding::Deflated => uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    };
-    let meta = FileMetaTableBuilder::new()
-        .transfer_syntax(syntax)
-        .implementation_version_name("LUCENCY_PHANTOM");
-    let file = set.0.with_meta(meta).map_err(|e| failed(&e))?;
-    let mut bytes = Vec::new();
-    file.write_all(&mut bytes).map_err(|e| failed(&e))?;
-    files::write(path, &bytes)
 }
