@@ -33,6 +33,7 @@ impl BatchNorm2d {
     ///
     /// `eps` is added to the variance: 1e-5 in CLIP. Errors as [`Weights::get`].
     pub fn load(weights: &Weights, dim: usize, eps: f64) -> Result<Self> {
+        let weights = weights.wide();
         Ok(Self {
             weight: weights.get(dim, "weight", Init::Ones)?,
             bias: weights.get(dim, "bias", Init::Zeros)?,

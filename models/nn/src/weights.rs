@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 
 use crate::kernels::{Packed, packable};
-use crate::{Adaptation, Checkpointing, Init, NnError, Quantisation, Result};
+use crate::{Adaptation, Checkpointing, Init, NnError, Precision, Quantisation, Result};
 use file::Stored;
 
 /// A store of named tensors, seen through a prefix; clones and prefixed views share the same tensors.
@@ -23,6 +23,7 @@ pub struct Weights {
     store: Arc<Store>,
     prefix: String,
     packs: bool,
+    precision: Precision,
     quantise: Option<Quantisation>,
 }
 
@@ -121,6 +122,22 @@ impl Weights {
         self
     }
 
+    /// The same store for training in another precision: frozen tensors are kept in the type that layers compute in, and trained ones
+    /// are given to layers as copies in it where they are kept in another.
+    ///
+    /// Such copies do not follow a step: see [`Precision::copies`]. Nothing is packed unless the precision is f32.
+    #[must_use]
+    pub fn in_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// The same store for tensors that are f32 in any precision.
+    #[must_use]
+    pub fn wide(&self) -> Self {
+        self.clone().in_precision(Precision::F32)
+    }
+
     /// The same store for inference with less memory: layers keep the frozen matrices of affine maps packed in 8 or 4 bits a
     /// number, `None` for floats. Convolutions and embeddings stay as they are.
     #[must_use]
@@ -180,6 +197,7 @@ impl Weights {
             }),
             prefix: String::new(),
             packs: false,
+            precision: Precision::F32,
             quantise: None,
         }
     }
@@ -197,6 +215,7 @@ impl Weights {
             store: self.store.clone(),
             prefix: self.key(&name.to_string()),
             packs: self.packs,
+            precision: self.precision,
             quantise: self.quantise,
         }
     }
@@ -257,7 +276,7 @@ impl Weights {
         let key = self.key(name);
         let state = self.state();
         let trains = state.trainable.as_ref().is_some_and(|filter| filter(&key));
-        if !self.packs || trains {
+        if !self.packs || trains || !self.precision.is_f32() {
             return Ok(None);
         }
         let weight = match state.entries.get(&key) {
@@ -302,17 +321,20 @@ impl Weights {
         let mut state = self.state();
         if let Some(entry) = state.entries.get(&key) {
             self.check(&key, shape, entry.tensor().shape())?;
-            return Ok(entry.tensor());
+            return in_type(entry.tensor(), self.precision.compute());
         }
         let tensor = self.find(&state, shape, &key, init, kind)?;
         let trainable = tensor.dtype().is_float()
             && state.trainable.as_ref().is_some_and(|filter| filter(&key));
         let entry = if trainable {
-            Entry::Trainable(Var::from_tensor(&tensor)?)
+            Entry::Trainable(Var::from_tensor(&in_type(
+                tensor,
+                self.precision.master(),
+            )?)?)
         } else {
-            Entry::Frozen(tensor)
+            Entry::Frozen(in_type(tensor, self.precision.compute())?)
         };
-        let tensor = entry.tensor();
+        let tensor = in_type(entry.tensor(), self.precision.compute())?;
         state.entries.insert(key, entry);
         Ok(tensor)
     }
@@ -611,6 +633,14 @@ fn overflows(wide: &Tensor, narrow: &Tensor) -> Result<bool> {
         .iter()
         .zip(&narrow)
         .any(|(w, n)| w.is_finite() && !n.is_finite()))
+}
+
+/// Floats in a type; others as they are. A variable's gradient flows through.
+fn in_type(tensor: Tensor, dtype: DType) -> Result<Tensor> {
+    match tensor.dtype().is_float() && tensor.dtype() != dtype {
+        true => Ok(tensor.to_dtype(dtype)?),
+        false => Ok(tensor),
+    }
 }
 
 /// Floats of any other width to f32.

@@ -132,8 +132,26 @@ fn a_probe_goes_live_gives_the_findings_and_is_taken_back() {
         "roll back first",
     );
 
-    let second = ["train", "probe", "--features", "layout", "--name", "second"];
-    json(home, &on(&second, &data, &trained, LABELS));
+    let second = [
+        "train",
+        "probe",
+        "--features",
+        "layout",
+        "--name",
+        "second",
+        "--calibration",
+        "isotonic",
+    ];
+    let report = json(home, &on(&second, &data, &trained, LABELS));
+    let worth = &report["recalibration"];
+    assert_eq!(
+        (&worth["method"], &worth["fitted_on"]),
+        (&"isotonic".into(), &40.into())
+    );
+    // The table's ECE is of the calibrated probabilities.
+    let stated = (worth["ece_after"].as_f64(), worth["brier_after"].as_f64());
+    let ece = report["macro"]["ece"].as_f64();
+    assert_eq!(stated, (ece, report["macro"]["brier"].as_f64()));
     json(home, &["adapters", "activate", "second"]);
     let back = json(home, &["adapters", "rollback"]);
     assert_eq!(back["active"]["name"], "units", "one step back");
@@ -362,8 +380,31 @@ fn every_method_leaves_a_run_an_adapter_and_a_report() {
         );
     }
     foreign::peft_files_travel(home, &data, &judged);
+    let less = [
+        "train",
+        "lora",
+        "--name",
+        "less",
+        "--epochs",
+        "1",
+        "--batch",
+        "6",
+        "--checkpointing",
+    ];
+    json(home, &on(&less, &data, &trained, LABELS));
+    assert!(
+        tensors(home, "less") == tensors(home, "lora"),
+        "the same weights with less memory"
+    );
+    let narrow = ["train", "lora", "--name", "narrow", "--precision", "mixed"];
+    refused(
+        home,
+        &on(&narrow, &data, &trained, LABELS),
+        "no_accelerator",
+        "take f32",
+    );
     let runs = json(home, &["runs", "list"]);
-    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(6));
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(7));
     let taken = ["train", "lora", "--name", "ia3"];
     refused(
         home,

@@ -1493,6 +1493,8 @@ export type TrainingNeed = "labels" | "reports";
 
 export type CalibrationMethod = "temperature" | "platt" | "isotonic";
 
+export type TrainingPrecision = "f32" | "bf16" | "mixed";
+
 export type TrainingOptions = { 
 /**
  * Passes over the training cases.
@@ -1533,7 +1535,11 @@ checkpointing: boolean | null,
 /**
  * How logits become probabilities; none for a temperature and an offset a class, or Platt scaling of findings.
  */
-calibration: CalibrationMethod | null, };
+calibration: CalibrationMethod | null, 
+/**
+ * Types of numbers; none for f32.
+ */
+precision: TrainingPrecision | null, };
 
 export type TrainingPreset = { 
 /**

@@ -46,10 +46,11 @@ export const asPreset = (): TrainingOptions => ({
   seed: null,
   checkpointing: null,
   calibration: null,
+  precision: null,
 })
 
 /** Options that are numbers. */
-export type NumberOption = Exclude<keyof TrainingOptions, 'checkpointing' | 'calibration'>
+export type NumberOption = Exclude<keyof TrainingOptions, 'checkpointing' | 'calibration' | 'precision'>
 
 /** A run that is being put together. Outlives its dialog. */
 export class NewRun {

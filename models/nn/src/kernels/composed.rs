@@ -32,22 +32,38 @@ pub(crate) fn patches(x: &Tensor, side: usize) -> Result<Tensor> {
     Ok(x.reshape((b, rows * columns, c * side * side))?)
 }
 
+/// Computes on a 16-bit operand in f32, since sums in 16 bits lose their small parts; the result has the operand's type.
+fn widely(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    match x.dtype() {
+        narrow @ (DType::BF16 | DType::F16) => Ok(f(&x.to_dtype(DType::F32)?)?.to_dtype(narrow)?),
+        _ => f(x),
+    }
+}
+
 pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
-    let shifted = x.broadcast_sub(&x.detach().max_keepdim(D::Minus1)?)?;
-    let e = shifted.exp()?;
-    Ok(e.broadcast_div(&e.sum_keepdim(D::Minus1)?)?)
+    widely(x, |x| {
+        let shifted = x.broadcast_sub(&x.detach().max_keepdim(D::Minus1)?)?;
+        let e = shifted.exp()?;
+        Ok(e.broadcast_div(&e.sum_keepdim(D::Minus1)?)?)
+    })
 }
 
 pub(crate) fn log_softmax(x: &Tensor) -> Result<Tensor> {
-    let shifted = x.broadcast_sub(&x.detach().max_keepdim(D::Minus1)?)?;
-    Ok(shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)?)
+    widely(x, |x| {
+        let shifted = x.broadcast_sub(&x.detach().max_keepdim(D::Minus1)?)?;
+        Ok(shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)?)
+    })
 }
 
+/// `weight` and `bias` are of the operand's type, or f32.
 pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
-    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
-    let var = centred.sqr()?.mean_keepdim(D::Minus1)?;
-    let unit = centred.broadcast_div(&(var + eps)?.sqrt()?)?;
-    Ok(unit.broadcast_mul(weight)?.broadcast_add(bias)?)
+    widely(x, |x| {
+        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+        let var = centred.sqr()?.mean_keepdim(D::Minus1)?;
+        let unit = centred.broadcast_div(&(var + eps)?.sqrt()?)?;
+        let (weight, bias) = (weight.to_dtype(x.dtype())?, bias.to_dtype(x.dtype())?);
+        Ok(unit.broadcast_mul(&weight)?.broadcast_add(&bias)?)
+    })
 }
 
 pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
@@ -70,8 +86,10 @@ pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
 }
 
 pub(crate) fn l2_normalise(x: &Tensor) -> Result<Tensor> {
-    let norm = x.sqr()?.sum_keepdim(D::Minus1)?.maximum(1e-24)?.sqrt()?;
-    Ok(x.broadcast_div(&norm)?)
+    widely(x, |x| {
+        let norm = x.sqr()?.sum_keepdim(D::Minus1)?.maximum(1e-24)?.sqrt()?;
+        Ok(x.broadcast_div(&norm)?)
+    })
 }
 
 pub(crate) fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
@@ -100,7 +118,15 @@ pub(crate) fn conv2d(
     padding: usize,
     then: Then,
 ) -> Result<Tensor> {
-    let y = x.contiguous()?.conv2d(weight, padding, stride, 1, 1)?;
+    // On a processor the tensor library convolves f32 alone.
+    let dtype = match x.device().is_cpu() && x.dtype() == DType::BF16 {
+        true => DType::F32,
+        false => x.dtype(),
+    };
+    let (wide, kernel) = (x.contiguous()?.to_dtype(dtype)?, weight.to_dtype(dtype)?);
+    let y = wide
+        .conv2d(&kernel, padding, stride, 1, 1)?
+        .to_dtype(x.dtype())?;
     let y = match bias {
         Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
         None => y,
@@ -228,9 +254,10 @@ pub(crate) fn scale_shift(
     shift: &Tensor,
     follow: Follow,
 ) -> Result<Tensor> {
+    let of_x = |t: &Tensor| t.reshape((1, (), 1, 1))?.to_dtype(x.dtype());
     let y = x
-        .broadcast_mul(&scale.reshape((1, (), 1, 1))?)?
-        .broadcast_add(&shift.reshape((1, (), 1, 1))?)?;
+        .broadcast_mul(&of_x(scale)?)?
+        .broadcast_add(&of_x(shift)?)?;
     followed(y, follow)
 }
 

@@ -238,6 +238,7 @@ fn index(rows: &[usize]) -> Result<Tensor> {
 impl Objective for Classify<'_> {
     fn loss(&mut self, step: u64) -> Result<StepLoss> {
         let rows = self.mixture.batch(step).concat();
+        self.towers.follow_weights()?;
         let towers = &self.towers;
         towers.set_dropout(Some((self.plan.seed, step)));
         let images = match &self.images {
@@ -301,6 +302,7 @@ impl Objective for Classify<'_> {
         if self.task.validation.is_empty() {
             return Ok(figures);
         }
+        self.towers.follow_weights()?;
         let exclusive = matches!(self.task.labels, Labels::Classes { .. });
         let logits = self.logits(self.task.validation)?;
         let (mut sum, mut count) = (0.0, 0.0);

@@ -129,6 +129,7 @@ impl<'a> Pairs<'a> {
 impl Objective for Pairs<'_> {
     fn loss(&mut self, step: u64) -> Result<StepLoss> {
         let rows = self.mixture.batch(step).concat();
+        self.towers.follow_weights()?;
         let images = self
             .chunks(&rows)
             .map(|(first, chunk)| self.towers.embed_pixels(&self.pixels(chunk, step, first)?))
@@ -143,6 +144,7 @@ impl Objective for Pairs<'_> {
 
     fn gradients(&mut self, step: u64, vars: &[(String, Var)]) -> Result<(StepLoss, GradStore)> {
         let rows = self.mixture.batch(step).concat();
+        self.towers.follow_weights()?;
         // First pass: embeddings alone.
         let images = self
             .chunks(&rows)
@@ -182,6 +184,7 @@ impl Objective for Pairs<'_> {
 
     fn evaluate(&mut self, _: &HashMap<String, Tensor>) -> Result<BTreeMap<String, f64>> {
         let mut figures = BTreeMap::new();
+        self.towers.follow_weights()?;
         for (name, k) in [("recall@1", 1), ("recall@5", 5), ("recall@10", 10)] {
             if let Some(value) = self.recall(k)? {
                 figures.insert(name.to_string(), value);

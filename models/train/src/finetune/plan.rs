@@ -1,6 +1,6 @@
 //! The numbers of a fine-tuning run.
 
-use lucency_nn::{Adaptation, AdapterKind};
+use lucency_nn::{Adaptation, AdapterKind, Precision};
 use lucency_zoo::clip::{ClipConfig, KeyLayout, VisionConfig};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,9 @@ pub struct TunePlan {
     /// Whether the towers' blocks are computed again in the backward pass instead of kept: less memory, one forward pass more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub checkpointing: bool,
+    /// In which types of numbers weights are kept and towers compute; losses and moments are f32 in all.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
 }
 
 impl TunePlan {
@@ -94,6 +97,7 @@ impl TunePlan {
             layer_decay: if method == Method::Full { 0.75 } else { 1.0 },
             frozen_blocks: 0,
             checkpointing: false,
+            precision: Precision::F32,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
-use lucency_nn::{Adaptation, Checkpointing, Init, Mode, Weights, ops};
+use lucency_nn::{Adaptation, Checkpointing, Init, Mode, Precision, Weights, ops};
 use lucency_zoo::clip::{Clip, ClipConfig};
 use lucency_zoo::preprocess::{Image8, Preprocess};
 use lucency_zoo::tokenizer::ClipTokenizer;
@@ -35,6 +35,7 @@ pub struct Towers {
     checkpointing: Option<Arc<Checkpointing>>,
     /// Learned context vectors, `[m, width]`.
     pub context: Option<Tensor>,
+    precision: Precision,
     /// How images are prepared.
     pub preprocess: Preprocess,
     /// The text tower's tokenizer.
@@ -57,7 +58,9 @@ impl Towers {
         plan.check()?;
         let first_context = tensors.get(CONTEXT).cloned();
         // What stays frozen is packed; what is trained stays as it is.
-        let weights = Weights::from_tensors(tensors, "the pack").packed();
+        let weights = Weights::from_tensors(tensors, "the pack")
+            .packed()
+            .in_precision(plan.precision);
         let adaptation = match plan.adaptation(config)? {
             Some(adaptation) => Some(weights.adapt(adaptation)?),
             None => None,
@@ -96,6 +99,7 @@ impl Towers {
             adaptation,
             checkpointing,
             context,
+            precision: plan.precision,
             preprocess: preprocess.clone(),
             tokenizer: tokenizer.clone(),
         })
@@ -124,6 +128,22 @@ impl Towers {
             let seed = seed_and_step.map(|(seed, step)| rng_for(seed, step, DROPOUT_SLOT).random());
             adaptation.set_dropout(seed);
         }
+    }
+
+    /// Gives layers the trained weights as they are now, where layers hold copies of them; call it before a step and before an evaluation.
+    ///
+    /// Errors if a copy cannot be made.
+    pub fn follow_weights(&mut self) -> Result<()> {
+        if !self.precision.copies() {
+            return Ok(());
+        }
+        let config = self.clip.config().clone();
+        self.clip = Clip::load(&self.weights, &config)?;
+        if let Some(context) = &mut self.context {
+            let shape = context.dims2()?;
+            *context = self.weights.get(shape, CONTEXT, Init::Zeros)?;
+        }
+        Ok(())
     }
 
     /// The gradients of a loss, those inside blocks that are computed again among them.
@@ -155,7 +175,7 @@ impl Towers {
                 self.clip.encode_text_with_context(&ids, context)?
             }
         };
-        Ok(ops::l2_normalise(&raw)?)
+        Ok(ops::l2_normalise(&raw.to_dtype(DType::F32)?)?)
     }
 
     /// Ids with room for `m` vectors behind the start, `[texts, n]`.
@@ -179,9 +199,9 @@ impl Towers {
 
     /// Images as unit vectors, `[images, d]`. Norms keep the pack's statistics: a site's batches are too small to give their own.
     pub fn embed_pixels(&self, pixels: &Tensor) -> Result<Tensor> {
-        Ok(ops::l2_normalise(
-            &self.clip.encode_image(pixels, Mode::Eval)?,
-        )?)
+        let pixels = pixels.to_dtype(self.precision.compute())?;
+        let raw = self.clip.encode_image(&pixels, Mode::Eval)?;
+        Ok(ops::l2_normalise(&raw.to_dtype(DType::F32)?)?)
     }
 
     /// Images in the model's size as the model takes them, `[images, 3, side, side]`.

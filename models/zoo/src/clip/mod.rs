@@ -59,7 +59,9 @@ impl Clip {
         Ok(Self {
             image: ImageEncoder::load(weights, config)?.0,
             text: TextEncoder::load(weights, config)?.0,
-            logit_scale: weights.get((), "logit_scale", Init::Const(init::LOGIT_SCALE))?,
+            logit_scale: weights
+                .wide()
+                .get((), "logit_scale", Init::Const(init::LOGIT_SCALE))?,
             config: config.clone(),
         })
     }

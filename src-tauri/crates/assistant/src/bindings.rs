@@ -95,6 +95,7 @@ pub fn typescript() -> String {
         TrainingMethod,
         TrainingNeed,
         CalibrationMethod,
+        TrainingPrecision,
         TrainingOptions,
         TrainingPreset,
         TrainingColumns,

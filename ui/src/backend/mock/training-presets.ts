@@ -14,6 +14,7 @@ export const NO_OPTIONS: TrainingOptions = {
   seed: null,
   checkpointing: null,
   calibration: null,
+  precision: null,
 }
 
 function preset(

@@ -94,6 +94,20 @@ pub struct TrainingOptions {
     pub checkpointing: Option<bool>,
     /// How logits become probabilities; none for a temperature and an offset a class, or Platt scaling of findings.
     pub calibration: Option<CalibrationMethod>,
+    /// Types of numbers; none for f32.
+    pub precision: Option<TrainingPrecision>,
+}
+
+/// In which types of numbers a run keeps weights and computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainingPrecision {
+    /// Everything in f32.
+    F32,
+    /// Weights and activations in bf16; on a graphics processor alone.
+    Bf16,
+    /// Activations in bf16, trained weights in f32; on a graphics processor alone.
+    Mixed,
 }
 
 /// How logits become probabilities.

@@ -230,7 +230,7 @@ impl Site<'_> {
             gate: Gate {
                 passes: false,
                 reasons: vec![
-                    "no case was left out to judge it on; add cases of other patients, or judge it by `lucency eval finetune`"
+                    "no case was left out to judge it on; add cases of other patients, or judge it by `lucency eval finetune --attach`"
                         .into(),
                 ],
                 warnings: Vec::new(),

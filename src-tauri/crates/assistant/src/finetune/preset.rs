@@ -6,7 +6,8 @@ use lucency_train::probe::ProbePlan;
 
 use super::refuse;
 use crate::dto::{
-    CalibrationMethod, TrainingMethod, TrainingNeed, TrainingOptions, TrainingPreset,
+    CalibrationMethod, TrainingMethod, TrainingNeed, TrainingOptions, TrainingPrecision,
+    TrainingPreset,
 };
 use crate::error::Result;
 
@@ -185,12 +186,13 @@ fn stated(row: &Row) -> TrainingOptions {
         seed: Some(plan.seed),
         checkpointing: Some(plan.checkpointing),
         calibration: None,
+        precision: None,
     }
 }
 
 /// The method and the numbers of a preset with a user's changes.
 ///
-/// Errors if there is no such preset, or the numbers cannot work together.
+/// Errors if there is no such preset, the numbers cannot work together, or this machine's device has no such precision.
 pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMethod, Numbers)> {
     let Some(row) = ROWS.iter().find(|row| row.id == preset) else {
         let there: Vec<&str> = ROWS.iter().map(|row| row.id).collect();
@@ -200,6 +202,7 @@ pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMetho
         );
         return Err(refuse("bad_preset", message));
     };
+    refuse_narrow(options.precision)?;
     if row.method == TrainingMethod::Probe {
         let default = ProbePlan::default();
         let seed = options.seed.unwrap_or(default.seed);
@@ -224,6 +227,17 @@ pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMetho
     Ok((row.method, Numbers::Tune(plan)))
 }
 
+/// Refuses 16-bit training: it runs on the processor, which has no arithmetic in bf16 and would widen every product to f32 and back.
+fn refuse_narrow(precision: Option<TrainingPrecision>) -> Result<()> {
+    match precision {
+        None | Some(TrainingPrecision::F32) => Ok(()),
+        Some(TrainingPrecision::Bf16 | TrainingPrecision::Mixed) => Err(refuse(
+            "no_accelerator",
+            "bf16 and mixed precision want a graphics processor; training runs on the processor here, which is faster and exact in f32: take f32",
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,6 +254,12 @@ mod tests {
             ..TrainingOptions::default()
         };
         assert!(numbers("hundreds", &options).is_err());
+        let mixed = TrainingOptions {
+            precision: Some(TrainingPrecision::Mixed),
+            ..TrainingOptions::default()
+        };
+        let message = numbers("hundreds", &mixed).err().unwrap().to_string();
+        assert!(message.contains("take f32"), "{message}");
         let message = numbers("none", &options).err().unwrap().to_string();
         assert!(message.contains("few_labels"), "{message}");
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lucency_assistant::Interrupt;
 use lucency_nn::{Adaptation, AdapterKind, Bias, Linear, Mode, Weights, ops, release_freed_memory};
 use lucency_train::optim::{AdamW, AdamWConfig};
@@ -34,6 +34,33 @@ pub struct BenchTrain {
     /// Leave the probe out
     #[arg(long)]
     no_probe: bool,
+    /// Measure this case alone, so that no other one has touched the program's memory; may be given several times [default: all]
+    #[arg(long = "case", value_enum, value_name = "CASE")]
+    cases: Vec<Case>,
+}
+
+/// A step that is measured; the cheaper ones first, for systems that only know the peak so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Case {
+    /// Low-rank updates, with gradient checkpointing
+    LoraCheckpointing,
+    /// Low-rank updates of rank 8 on the attention's four maps
+    Lora,
+    /// All weights, with gradient checkpointing
+    FullCheckpointing,
+    /// All weights
+    Full,
+}
+
+impl Case {
+    fn parts(self) -> (Trained, Kept) {
+        match self {
+            Self::LoraCheckpointing => (Trained::LowRank, Kept::BlockInputs),
+            Self::Lora => (Trained::LowRank, Kept::Everything),
+            Self::FullCheckpointing => (Trained::All, Kept::BlockInputs),
+            Self::Full => (Trained::All, Kept::Everything),
+        }
+    }
 }
 
 /// What a step trains.
@@ -68,13 +95,17 @@ struct Measured {
     machine: Machine,
     model: &'static str,
     batch: usize,
-    full: Cost,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full: Option<Cost>,
     /// With gradient checkpointing.
-    full_checkpointing: Cost,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_checkpointing: Option<Cost>,
     /// Rank 8 on the attention's four maps.
-    lora: Cost,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lora: Option<Cost>,
     /// With gradient checkpointing.
-    lora_checkpointing: Cost,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lora_checkpointing: Option<Cost>,
     /// Five-fold cross-validation of ten strengths on 10,000 embeddings of 256 dimensions, and the last fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     probe_s: Option<f64>,
@@ -83,19 +114,22 @@ struct Measured {
 impl BenchTrain {
     /// Measures and prints.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
-        // The cheaper ones first, for systems that only know the peak so far.
-        let cost = |trained, kept| {
+        let cost = |case: Case| -> Result<Option<Cost>, CommandError> {
+            if !self.cases.is_empty() && !self.cases.contains(&case) {
+                return Ok(None);
+            }
             release_freed_memory();
-            self.cost(trained, kept).map_err(failed)
+            let (trained, kept) = case.parts();
+            self.cost(trained, kept).map(Some).map_err(failed)
         };
-        let lora_checkpointing = cost(Trained::LowRank, Kept::BlockInputs)?;
-        let lora = cost(Trained::LowRank, Kept::Everything)?;
-        let full_checkpointing = cost(Trained::All, Kept::BlockInputs)?;
+        let lora_checkpointing = cost(Case::LoraCheckpointing)?;
+        let lora = cost(Case::Lora)?;
+        let full_checkpointing = cost(Case::FullCheckpointing)?;
         let measured = Measured {
             machine: machine(),
             model: "image tower of CLIP ViT-B/32, eight classes",
             batch: self.batch,
-            full: cost(Trained::All, Kept::Everything)?,
+            full: cost(Case::Full)?,
             full_checkpointing,
             lora,
             lora_checkpointing,
@@ -113,12 +147,16 @@ impl BenchTrain {
                     cost.trained
                 )
             };
-            let mut lines = vec![
-                line("full", &m.full),
-                line("full checkpointing", &m.full_checkpointing),
-                line("lora", &m.lora),
-                line("lora checkpointing", &m.lora_checkpointing),
+            let costs = [
+                ("full", &m.full),
+                ("full checkpointing", &m.full_checkpointing),
+                ("lora", &m.lora),
+                ("lora checkpointing", &m.lora_checkpointing),
             ];
+            let measured = costs.into_iter();
+            let mut lines: Vec<String> = measured
+                .filter_map(|(name, cost)| cost.as_ref().map(|cost| line(name, cost)))
+                .collect();
             lines.extend(m.probe_s.map(|s| format!("{:18} {s:.2} s", "probe")));
             lines.join("\n")
         })

@@ -2,7 +2,8 @@
 
 use clap::{Args, ValueEnum};
 use lucency_assistant::dto::{
-    CalibrationMethod, TrainingEstimate, TrainingMethod, TrainingOptions, TrainingRequest,
+    CalibrationMethod, TrainingEstimate, TrainingMethod, TrainingOptions, TrainingPrecision,
+    TrainingRequest,
 };
 use lucency_assistant::finetune::{
     Background, RunFolder, carry_out, estimate, preset_of_method, remove_run, start_run,
@@ -40,6 +41,9 @@ pub struct TuneArgs {
     /// Gradient checkpointing: compute the towers' blocks again in the backward pass; less memory, longer steps, the same weights
     #[arg(long)]
     checkpointing: bool,
+    /// Types of numbers; bf16 and mixed want a graphics processor, and are refused without one [default: f32]
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionChoice>,
     /// How logits become probabilities, fitted on the validation cases [default: a temperature and an offset a class; Platt for findings]
     #[arg(long, value_enum)]
     calibration: Option<CalibrationChoice>,
@@ -109,6 +113,27 @@ enum Recipe {
     Pubmedclip,
 }
 
+/// Types of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PrecisionChoice {
+    /// Everything in f32
+    F32,
+    /// Weights and activations in bf16
+    Bf16,
+    /// Activations in bf16, trained weights in f32
+    Mixed,
+}
+
+impl From<PrecisionChoice> for TrainingPrecision {
+    fn from(choice: PrecisionChoice) -> Self {
+        match choice {
+            PrecisionChoice::F32 => Self::F32,
+            PrecisionChoice::Bf16 => Self::Bf16,
+            PrecisionChoice::Mixed => Self::Mixed,
+        }
+    }
+}
+
 impl LoraArgs {
     /// Trains, judges and prints.
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
@@ -147,6 +172,7 @@ impl TuneArgs {
                 seed: self.seed,
                 checkpointing: self.checkpointing.then_some(true),
                 calibration: self.calibration.map(CalibrationMethod::from),
+                precision: self.precision.map(TrainingPrecision::from),
                 ..own
             },
             cores: Some(self.cores.unwrap_or(usize::MAX)),
