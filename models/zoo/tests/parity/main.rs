@@ -5,6 +5,7 @@ mod clip_fresh;
 mod clip_hf;
 mod clip_openai;
 mod clip_packed;
+mod clip_quantised;
 mod clip_resnet;
 mod encoders;
 mod mevf;

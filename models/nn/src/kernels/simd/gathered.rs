@@ -43,8 +43,8 @@ impl Source for Gathered<'_> {
         self.run
     }
 
-    fn whole(&self) -> bool {
-        true
+    fn run(&self) -> Option<usize> {
+        Some(self.run)
     }
 
     #[inline(always)]
@@ -56,8 +56,10 @@ impl Source for Gathered<'_> {
         let mut sums = [[unsafe { V::zero() }; N]; M];
         let starts = &self.starts[row..row + M];
         let mut panel = strip.panel;
-        // All inputs are taken at once, so that a strip begins at the first tap.
-        for &tap in self.taps {
+        // A strip begins and ends between taps.
+        let run = self.run.max(1);
+        let taps = strip.inputs.start / run..strip.inputs.end / run;
+        for &tap in &self.taps[taps] {
             let mut x = [self.x.as_ptr(); M];
             for i in 0..M {
                 x[i] = self.x.as_ptr().wrapping_add(starts[i] + tap);

@@ -39,8 +39,8 @@ impl Source for Interleaved<'_> {
         self.inputs
     }
 
-    fn whole(&self) -> bool {
-        false
+    fn run(&self) -> Option<usize> {
+        None
     }
 
     #[inline(always)]

@@ -15,6 +15,8 @@ use super::{Isa, isa};
 
 /// Inputs over which sums stay in registers.
 const DEPTH: usize = 1024;
+/// Inputs from which on rows of several runs are taken in strips.
+const LONG: usize = 3072;
 /// Floats of `x` that a task goes through again and again; they stay in the second-level cache beside a panel.
 const BLOCK: usize = 128 * 1024;
 /// Multiplications below which one thread is quicker than two.
@@ -24,8 +26,8 @@ pub(super) const SMALL: usize = 128 * 1024;
 pub(super) trait Source: Sync {
     /// Floats that a row adds to what a task goes through.
     fn floats(&self) -> usize;
-    /// Whether all inputs are taken at once however many rows there are.
-    fn whole(&self) -> bool;
+    /// Inputs that stand together in `x`, where they do not all: strips are made of such runs.
+    fn run(&self) -> Option<usize>;
     /// The sums of `M` rows, from `row` on, with the columns of a panel.
     unsafe fn sums<V: Vector, const M: usize, const N: usize>(
         &self,
@@ -109,9 +111,13 @@ impl Panels {
         let (inputs, floats) = (self.inputs.max(1), source.floats().max(1));
         // What a quantised strip is expanded into stays in a cache too.
         let whole = rows * floats <= BLOCK && !self.is_quantised();
-        let (depth, most) = match source.whole() || whole {
-            true => (inputs, BLOCK / floats),
-            false => {
+        let (depth, most) = match (source.run(), whole) {
+            // A long panel would leave no room for anything else in the cache.
+            (Some(run), _) if inputs > LONG && run < inputs => {
+                ((DEPTH / run).max(1) * run, BLOCK / floats)
+            }
+            (Some(_), _) | (None, true) => (inputs, BLOCK / floats),
+            (None, false) => {
                 // In whole groups, which quantised panels are expanded by.
                 let depth = inputs
                     .div_ceil(inputs.div_ceil(DEPTH))
