@@ -1,10 +1,12 @@
 //! Where layers get their tensors from.
 
 mod file;
+mod opening;
+mod saving;
+mod training;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use candle_core::{DType, Device, Shape, Tensor, Var};
@@ -12,6 +14,7 @@ use candle_core::{DType, Device, Shape, Tensor, Var};
 use crate::kernels::{Packed, packable};
 use crate::{Adaptation, Checkpointing, Init, NnError, Precision, Quantisation, Result};
 use file::Stored;
+pub use saving::save_tensors;
 
 /// A store of named tensors, seen through a prefix; clones and prefixed views share the same tensors.
 ///
@@ -72,136 +75,6 @@ impl Entry {
 }
 
 impl Weights {
-    /// Reads a safetensors file.
-    ///
-    /// 16-bit and 64-bit floats become f32; integers keep their type.
-    /// Errors with [`NnError::Read`] if the file is absent, truncated or not safetensors.
-    pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        let read_error = |reason: String| NnError::Read {
-            path: path.to_path_buf(),
-            reason,
-        };
-        let tensors =
-            candle_core::safetensors::load(path, device).map_err(|e| read_error(e.to_string()))?;
-        let tensors = tensors
-            .into_iter()
-            .map(|(key, tensor)| Ok((key, widen(tensor)?)))
-            .collect::<Result<HashMap<_, _>>>()
-            .map_err(|e| read_error(e.to_string()))?;
-        Ok(Self::store(
-            tensors,
-            path.display().to_string(),
-            Kind::Loaded,
-            0,
-            device,
-        ))
-    }
-
-    /// Looks into a safetensors file for inference: tensors are read as layers ask for them, and layers keep frozen matrices
-    /// packed for this machine alone, so that a model is in memory once.
-    ///
-    /// [`Weights::tensors`] and what is made of it know only of tensors that layers were given unpacked: to convert or to
-    /// train, [`Weights::open`] the file. Types as there. Errors with [`NnError::Read`] if the file is absent, is cut short or
-    /// is not safetensors, and later if a tensor cannot be read.
-    pub fn stream(path: &Path, device: &Device) -> Result<Self> {
-        let weights = Self::store(
-            HashMap::new(),
-            path.display().to_string(),
-            Kind::Loaded,
-            0,
-            device,
-        );
-        weights.state().stored = file::tensors(path)?.into_iter().collect();
-        Ok(weights.packed())
-    }
-
-    /// The same store for inference: layers keep frozen matrices packed for this machine, and not otherwise.
-    #[must_use]
-    pub fn packed(mut self) -> Self {
-        self.packs = true;
-        self
-    }
-
-    /// The same store for training in another precision: frozen tensors are kept in the type that layers compute in, and trained ones
-    /// are given to layers as copies in it where they are kept in another.
-    ///
-    /// Such copies do not follow a step: see [`Precision::copies`]. Nothing is packed unless the precision is f32.
-    #[must_use]
-    pub fn in_precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
-        self
-    }
-
-    /// The same store for tensors that are f32 in any precision.
-    #[must_use]
-    pub fn wide(&self) -> Self {
-        self.clone().in_precision(Precision::F32)
-    }
-
-    /// The same store for inference with less memory: layers keep the frozen matrices of affine maps packed in 8 or 4 bits a
-    /// number, `None` for floats. Convolutions and embeddings stay as they are.
-    #[must_use]
-    pub fn quantised(mut self, quantise: Option<Quantisation>) -> Self {
-        self.packs |= quantise.is_some();
-        self.quantise = quantise;
-        self
-    }
-
-    /// A loaded store of tensors that are already in memory, all on one device.
-    ///
-    /// `origin` stands for the file in error messages. 16-bit and 64-bit floats become f32.
-    pub fn from_tensors(tensors: HashMap<String, Tensor>, origin: &str) -> Self {
-        let device = tensors
-            .values()
-            .next()
-            .map_or(Device::Cpu, |tensor| tensor.device().clone());
-        let tensors = tensors
-            .into_iter()
-            .map(|(key, tensor)| {
-                let wide = widen(tensor.clone()).unwrap_or(tensor);
-                (key, wide)
-            })
-            .collect();
-        Self::store(tensors, origin.to_string(), Kind::Loaded, 0, &device)
-    }
-
-    /// A store that draws every tensor from `seed` and the tensor's key.
-    pub fn fresh(seed: u64, device: &Device) -> Self {
-        Self::store(
-            HashMap::new(),
-            "fresh weights".to_string(),
-            Kind::Fresh,
-            seed,
-            device,
-        )
-    }
-
-    fn store(
-        loaded: HashMap<String, Tensor>,
-        origin: String,
-        kind: Kind,
-        seed: u64,
-        device: &Device,
-    ) -> Self {
-        let state = State {
-            loaded,
-            ..State::default()
-        };
-        Self {
-            store: Arc::new(Store {
-                device: device.clone(),
-                origin,
-                kind,
-                seed,
-                state: Mutex::new(state),
-            }),
-            prefix: String::new(),
-            packs: false,
-            precision: Precision::F32,
-            quantise: None,
-        }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.store
             .state
@@ -435,204 +308,10 @@ impl Weights {
         }
     }
 
-    /// Makes every float tensor whose full key passes `filter` trainable; call it before a model is built.
-    ///
-    /// Replaces an earlier filter. Errors with [`NnError::Conflict`] if a layer already holds a passing tensor as frozen.
-    pub fn train_where(&self, filter: impl Fn(&str) -> bool + Send + Sync + 'static) -> Result<()> {
-        let mut state = self.state();
-        for (key, entry) in &state.entries {
-            if matches!(entry, Entry::Frozen(tensor) if tensor.dtype().is_float()) && filter(key) {
-                return Err(NnError::Conflict {
-                    key: key.clone(),
-                    reason: "was handed out as frozen before it was made trainable",
-                });
-            }
-        }
-        state.trainable = Some(Box::new(filter));
-        Ok(())
-    }
-
-    /// Gives layers that are built from now on the parts of an adaptation; call it before a model is built.
-    ///
-    /// The parts' tensors are taken from the store where it has them, else drawn so that the model starts unchanged (a prefix:
-    /// nearly so).
-    /// Errors with [`NnError::Conflict`] if a layer already took a tensor.
-    pub fn adapt(&self, adaptation: Adaptation) -> Result<Arc<Adaptation>> {
-        let mut state = self.state();
-        if let Some(key) = state.entries.keys().next() {
-            return Err(NnError::Conflict {
-                key: key.clone(),
-                reason: "was handed out before the model was adapted",
-            });
-        }
-        let adaptation = Arc::new(adaptation);
-        state.adaptation = Some(adaptation.clone());
-        Ok(adaptation)
-    }
-
-    /// What layers are adapted with.
-    pub(crate) fn adaptation(&self) -> Option<Arc<Adaptation>> {
-        self.state().adaptation.clone()
-    }
-
-    /// Lets towers that are built from now on compute their blocks again in the backward pass; call it before a model is built, and
-    /// after [`Weights::adapt`].
-    ///
-    /// Gradients of variables inside blocks are then had from what is returned: see [`Checkpointing::collect`].
-    pub fn checkpoint(&self) -> Arc<Checkpointing> {
-        let mut state = self.state();
-        state.checkpointing.get_or_insert_default().clone()
-    }
-
-    /// Where gradients of recomputed blocks are gathered, if blocks are recomputed.
-    pub(crate) fn checkpointing(&self) -> Option<Arc<Checkpointing>> {
-        self.state().checkpointing.clone()
-    }
-
-    /// The trainable variables below this view that layers have asked for, by full key, sorted.
-    pub fn vars(&self) -> Vec<(String, Var)> {
-        self.state()
-            .entries
-            .iter()
-            .filter(|(key, _)| self.covers(key))
-            .filter_map(|(key, entry)| match entry {
-                Entry::Trainable(var) => Some((key.clone(), var.clone())),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// Everything below this view, loaded or handed out, by full key: what [`Weights::save`] writes.
-    ///
-    /// Values of variables are copies: later training does not change them.
-    /// Errors if a copy fails, for want of memory.
-    pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>> {
-        let state = self.state();
-        let mut tensors: BTreeMap<String, Tensor> = state
-            .loaded
-            .iter()
-            .filter(|(key, _)| self.covers(key) && !state.entries.contains_key(*key))
-            .map(|(key, tensor)| (key.clone(), tensor.clone()))
-            .collect();
-        for (key, entry) in state.entries.iter().filter(|(key, _)| self.covers(key)) {
-            let tensor = match entry {
-                Entry::Frozen(tensor) => tensor.clone(),
-                Entry::Trainable(var) | Entry::Running(var) => var.as_detached_tensor().copy()?,
-            };
-            tensors.insert(key.clone(), tensor);
-        }
-        Ok(tensors)
-    }
-
-    /// Everything below this view, loaded or handed out, by full key.
-    ///
-    /// Variables share their storage with the result, so later training shows in it; [`Weights::snapshot`] copies.
-    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
-        let state = self.state();
-        let loaded = state
-            .loaded
-            .iter()
-            .map(|(key, tensor)| (key.clone(), tensor.clone()));
-        let entries = state
-            .entries
-            .iter()
-            .map(|(key, entry)| (key.clone(), entry.tensor().detach()));
-        loaded
-            .chain(entries)
-            .filter(|(key, _)| self.covers(key))
-            .collect()
-    }
-
-    /// Puts values back into variables and running statistics, as after reading a checkpoint or a best epoch.
-    ///
-    /// Keys are full keys. Returns how many were set; keys that are frozen or unknown are left alone.
-    /// Errors with [`NnError::ShapeMismatch`].
-    pub fn restore(&self, tensors: &BTreeMap<String, Tensor>) -> Result<usize> {
-        let state = self.state();
-        let mut count = 0;
-        for (key, entry) in state.entries.iter().filter(|(key, _)| self.covers(key)) {
-            let (Entry::Trainable(var) | Entry::Running(var)) = entry else {
-                continue;
-            };
-            let Some(value) = tensors.get(key) else {
-                continue;
-            };
-            self.check(key, var.shape(), value.shape())?;
-            var.set(&value.to_dtype(var.dtype())?.to_device(var.device())?)?;
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    fn covers(&self, key: &str) -> bool {
-        self.prefix.is_empty()
-            || key
-                .strip_prefix(&self.prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    }
-
-    /// Writes everything below this view to a safetensors file, whole or not at all.
-    ///
-    /// `dtype` (F16, BF16 or F32) is for floats; integers keep their type. The file is written beside its destination,
-    /// flushed, and renamed. Errors with [`NnError::Write`], also if a value does not fit into `dtype`.
-    pub fn save(&self, path: &Path, dtype: DType) -> Result<()> {
-        save_tensors(&self.tensors(), path, dtype)
-    }
-
     /// The device on which tensors live.
     pub fn device(&self) -> &Device {
         &self.store.device
     }
-}
-
-/// Writes tensors to a safetensors file, whole or not at all; see [`Weights::save`].
-pub fn save_tensors(tensors: &BTreeMap<String, Tensor>, path: &Path, dtype: DType) -> Result<()> {
-    let write_error = |reason: String| NnError::Write {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let mut narrow = HashMap::with_capacity(tensors.len());
-    for (key, tensor) in tensors {
-        let tensor = tensor.detach();
-        let stored = if tensor.dtype().is_float() {
-            let stored = tensor.to_dtype(dtype)?;
-            if dtype == DType::F16 && overflows(&tensor, &stored)? {
-                return Err(write_error(format!(
-                    "`{key}` has values beyond 16-bit floats"
-                )));
-            }
-            stored
-        } else {
-            tensor
-        };
-        narrow.insert(key.clone(), stored.contiguous()?);
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let file = tempfile::NamedTempFile::new_in(folder).map_err(|e| write_error(e.to_string()))?;
-    candle_core::safetensors::save(&narrow, file.path()).map_err(|e| write_error(e.to_string()))?;
-    // The writer above opened the file by name, so flush through a handle of the same file.
-    std::fs::File::open(file.path())
-        .and_then(|written| written.sync_all())
-        .map_err(|e| write_error(e.to_string()))?;
-    file.persist(path).map_err(|e| write_error(e.to_string()))?;
-    Ok(())
-}
-
-/// Whether a finite value became infinite.
-fn overflows(wide: &Tensor, narrow: &Tensor) -> Result<bool> {
-    if wide.elem_count() == 0 {
-        return Ok(false);
-    }
-    let limit = wide.flatten_all()?.to_dtype(DType::F32)?;
-    let narrow = narrow.flatten_all()?.to_dtype(DType::F32)?;
-    let (wide, narrow) = (limit.to_vec1::<f32>()?, narrow.to_vec1::<f32>()?);
-    Ok(wide
-        .iter()
-        .zip(&narrow)
-        .any(|(w, n)| w.is_finite() && !n.is_finite()))
 }
 
 /// Floats in a type; others as they are. A variable's gradient flows through.
