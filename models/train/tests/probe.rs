@@ -264,6 +264,8 @@ fn a_probe_of_two_readings_is_the_mean_of_two_probes() {
         ..ProbePlan::default()
     };
     let both = fit(&readings, &labels, &groups, &plan);
+    let at = Probe::fit_at(&readings, &labels, plan.weights, 0.01).unwrap();
+    assert_eq!(at, both.probe, "the same without leaving anybody out");
     let alone = readings
         .each_ref()
         .map(|x| fit(std::slice::from_ref(x), &labels, &groups, &plan));

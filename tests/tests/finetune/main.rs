@@ -177,15 +177,14 @@ fn a_probe_goes_live_gives_the_findings_and_is_taken_back() {
         "{curve}"
     );
 
-    let words = ["eval", "learning", "--method", "probe", "--shots", "3,9"];
+    let words = ["eval", "learning", "--method", "probe", "--shots", "1,3,9"];
     let curve = json(home, &on(&words, &data, &trained, LABELS));
     let points = curve["points"].as_array().expect("points");
-    assert_eq!(
-        (points[0]["cases"].as_u64(), points[1]["cases"].as_u64()),
-        (Some(6), Some(18))
-    );
+    let learned_from: Vec<Option<u64>> = points.iter().map(|p| p["cases"].as_u64()).collect();
+    assert_eq!(learned_from, [Some(2), Some(6), Some(18)]);
+    assert!(points[0]["auroc"].is_number(), "one of each: {curve}");
     assert!(
-        points[1]["auroc"].as_f64() > curve["base_auroc"].as_f64(),
+        points[2]["auroc"].as_f64() > curve["base_auroc"].as_f64(),
         "{curve}"
     );
 

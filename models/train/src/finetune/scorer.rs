@@ -103,11 +103,11 @@ impl Scorer {
         probe: Probe,
         features: FeatureSet,
         exclusive: bool,
-        calibration: Calibrator,
+        calibration: Option<Calibrator>,
     ) -> Self {
         Self {
             exclusive,
-            calibration: Some(calibration),
+            calibration,
             kind: Kind::Probe(Box::new(probe), features),
         }
     }

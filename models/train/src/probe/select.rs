@@ -136,15 +136,8 @@ impl Probe {
                 "a probe wants at least one strength, two folds, and features, a label and a patient for every case".into(),
             ));
         }
-        let standardise: Vec<Standardise> = readings
-            .iter()
-            .map(|x| Standardise::fit(x, &vec![true; n]))
-            .collect::<Result<_>>()?;
-        let readings: Vec<Features> = standardise
-            .iter()
-            .zip(readings)
-            .map(|(s, x)| s.apply(x))
-            .collect::<Result<_>>()?;
+        let standardise = measured(readings)?;
+        let readings = standardised(&standardise, readings)?;
         let folds = usable_folds(labels, groups, plan)?;
         let total = (readings.len() * plan.strengths.len() + 1) as u64;
         let mut left_out = vec![vec![vec![0.0; labels.width()]; n]; plan.strengths.len()];
@@ -175,20 +168,46 @@ impl Probe {
         });
         let strength = figures[best].0;
         report(Progress::new("fitting", total - 1, total));
-        let regressions: Vec<Logistic> = readings
-            .iter()
-            .map(|x| Logistic::fit(x, labels, plan.weights, strength, Precision::FINE))
-            .collect::<Result<_>>()?;
+        let probe = Self::of(&standardise, &readings, labels, plan.weights, strength)?;
         report(Progress::new("fitting", total, total));
         Ok(ProbeFit {
-            probe: Self {
-                standardise: Standardise::beside(&standardise),
-                logistic: Logistic::mean(&regressions)?,
-                strength,
-            },
+            probe,
             left_out: left_out.swap_remove(best),
             folds,
             figures,
+        })
+    }
+
+    /// Fits on all cases at a given strength: for so few patients that nobody can be left out.
+    ///
+    /// Arguments and errors as for [`Probe::fit`].
+    pub fn fit_at(
+        readings: &[Features],
+        labels: &Labels,
+        weights: ClassWeights,
+        strength: f64,
+    ) -> Result<Self> {
+        let standardise = measured(readings)?;
+        let readings = standardised(&standardise, readings)?;
+        Self::of(&standardise, &readings, labels, weights, strength)
+    }
+
+    /// The mean of the regressions on each reading, which is standardised already.
+    fn of(
+        standardise: &[Standardise],
+        readings: &[Features],
+        labels: &Labels,
+        weights: ClassWeights,
+        strength: f64,
+    ) -> Result<Self> {
+        let regressions: Vec<Logistic> = readings
+            .iter()
+            .map(|x| Logistic::fit(x, labels, weights, strength, Precision::FINE))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            standardise: Standardise::beside(standardise),
+            logistic: Logistic::mean(&regressions)?,
+            strength,
         })
     }
 
@@ -202,6 +221,18 @@ impl Probe {
         self.logistic
             .probabilities(&self.standardise.apply(features)?)
     }
+}
+
+fn measured(readings: &[Features]) -> Result<Vec<Standardise>> {
+    readings
+        .iter()
+        .map(|x| Standardise::fit(x, &vec![true; x.rows()]))
+        .collect()
+}
+
+fn standardised(standardise: &[Standardise], readings: &[Features]) -> Result<Vec<Features>> {
+    let pairs = standardise.iter().zip(readings);
+    pairs.map(|(s, x)| s.apply(x)).collect()
 }
 
 /// Logits that each case gets from the fit without its fold, `[strengths][rows][classes]`.

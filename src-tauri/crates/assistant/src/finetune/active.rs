@@ -100,7 +100,7 @@ pub(crate) fn active_adapter(
             // A probe reads the pack's own towers, which are there already.
             (Method::Probe, Some(features), Some(calibration)) => {
                 adapter.verify()?;
-                let (probe, calibration) = (adapter.probe()?, calibration.clone());
+                let (probe, calibration) = (adapter.probe()?, Some(calibration.clone()));
                 Scorer::of_probe(probe, features, manifest.exclusive, calibration)
             }
             _ => {

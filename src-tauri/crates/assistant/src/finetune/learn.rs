@@ -61,7 +61,7 @@ impl Site<'_> {
             outcome.probe.clone(),
             outcome.features,
             table.exclusive(),
-            outcome.calibration.clone(),
+            Some(outcome.calibration.clone()),
         );
         let mut manifest = self.manifest(Method::Probe, plan.seed);
         manifest.features = Some(outcome.features);

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use lucency_nn::{Interrupt, Progress};
 use lucency_train::cohort::{join_duplicates, stratified_parts};
 use lucency_train::finetune::{
-    Evaluation, FeatureSet, LabelTable, Scorer, Task, evaluate, fit_probe, tune,
+    Evaluation, FeatureSet, LabelTable, Scorer, Task, evaluate, extract, fit_probe, tune,
 };
-use lucency_train::probe::{Labels, ProbePlan};
+use lucency_train::probe::{Labels, Probe, ProbePlan};
 use lucency_train::run::Ending;
 use lucency_train::statistics::Bootstrap;
 use rand::SeedableRng;
@@ -27,6 +27,8 @@ use crate::ledger;
 
 /// Shares of patients to learn from and to judge on.
 const SHARES: [f64; 2] = [0.6, 0.4];
+/// How strongly a probe believes one patient a class, scikit-learn's `C`.
+const FEW_SHOT_STRENGTH: f64 = 0.1;
 
 /// How many labelled cases of each class are learned from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -322,6 +324,34 @@ struct Learner<'a> {
 }
 
 impl Learner<'_> {
+    /// Patients of the class that has fewest.
+    fn fewest_patients(&self, rows: &[usize]) -> usize {
+        let of = |class| {
+            let own = rows
+                .iter()
+                .filter(|i| self.table.labels.truth(**i, class) == Some(true));
+            own.map(|i| self.groups[*i]).collect::<BTreeSet<_>>().len()
+        };
+        (0..self.table.names.len()).map(of).min().unwrap_or(0)
+    }
+
+    /// A probe of one patient a class: nobody can be left out to choose features or strength by, or to calibrate on.
+    fn few_shot(
+        &self,
+        rows: &[usize],
+        labels: &Labels,
+        plan: &ProbePlan,
+        stop: &Interrupt,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Scorer> {
+        let set = FeatureSet::ALL[0];
+        let (clip, preprocess) = (&self.base.clip, self.base.preprocess());
+        let chosen = self.cases.chosen(rows);
+        let features = extract(clip, preprocess, &chosen, &[set], stop, progress)?.concat();
+        let probe = Probe::fit_at(&features, labels, plan.weights, FEW_SHOT_STRENGTH)?;
+        Ok(Scorer::of_probe(probe, set, true, None))
+    }
+
     /// Probabilities of cases by what was learned from others, `[judged][classes]`.
     fn judge(
         &self,
@@ -346,6 +376,9 @@ impl Learner<'_> {
             Numbers::Probe(plan) => {
                 let labels = self.table.labels.select(rows);
                 let of: Vec<u64> = rows.iter().map(|i| self.groups[*i]).collect();
+                if self.fewest_patients(rows) < 2 {
+                    return self.few_shot(rows, &labels, plan, stop, progress);
+                }
                 let plan = ProbePlan {
                     folds: plan.folds.min(rows.len() / self.table.names.len()).max(2),
                     ..plan.clone()
@@ -362,7 +395,8 @@ impl Learner<'_> {
                     progress,
                 )?;
                 let (probe, features) = (outcome.probe, outcome.features);
-                Ok(Scorer::of_probe(probe, features, true, outcome.calibration))
+                let calibration = Some(outcome.calibration);
+                Ok(Scorer::of_probe(probe, features, true, calibration))
             }
             Numbers::Tune(plan) => {
                 let run = tempfile::tempdir().map_err(|source| AssistantError::Io {
