@@ -71,8 +71,9 @@ fn window_labels_by_key_undoes_and_compares_two_readers() {
     until_says(&window, "label-obstacle", "not in the library");
 
     // Keys are the labels', not those of grey levels; undo and redo.
+    let before = window.painted();
     let first = next_case(&window, "");
-    let look = window.painted();
+    let look = window.painted_anew(&before);
     window.press("1");
     until_given(&window, 1, true);
     assert_eq!(
