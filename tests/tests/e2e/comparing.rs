@@ -76,10 +76,13 @@ fn film(study: &Value, kind: &str) -> String {
     format!("{}/{}", text(study, "study"), name.expect("a film"))
 }
 
-/// Imports the table through the dialog, up to its result.
-pub(crate) fn import(window: &Window, data: &Path) {
+pub(crate) fn open_import(window: &Window) {
     window.click("tab-similar");
     window.click("open-import");
+}
+
+/// Names a folder and its table in the open import wizard and waits for their preview.
+pub(crate) fn look_at_table(window: &Window, data: &Path, table: &str) {
     window.until(
         "the layouts are listed",
         "return document.querySelectorAll('[data-testid=import-format] option').length > 1",
@@ -89,9 +92,15 @@ pub(crate) fn import(window: &Window, data: &Path) {
          list.value = 'table'; list.dispatchEvent(new Event('change', { bubbles: true }))",
     );
     window.type_into("import-data", &data.to_string_lossy());
-    window.type_into("import-table", &data.join("films.csv").to_string_lossy());
+    window.type_into("import-table", &data.join(table).to_string_lossy());
     window.click("import-look");
     window.element("import-column");
+}
+
+/// Imports the table through the dialog, up to its result.
+pub(crate) fn import(window: &Window, data: &Path) {
+    open_import(window);
+    look_at_table(window, data, "films.csv");
     for (column, role) in [
         ("image", "image"),
         ("patient", "patient"),

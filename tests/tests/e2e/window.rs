@@ -27,7 +27,7 @@ pub struct Window {
     _driver: Driver,
     _bus: Option<Bus>,
     _display: Display,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -42,6 +42,11 @@ impl Window {
     /// Starts the application with `arguments`; `name` is the test's, for screenshots.
     pub fn open(name: &str, arguments: &[&str]) -> Self {
         Self::open_with(name, arguments, WithBus::Yes)
+    }
+
+    /// Where the application keeps what is its own.
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
     }
 
     /// The same, with or without a session bus.
@@ -67,7 +72,7 @@ impl Window {
             _driver: driver,
             _bus: bus,
             _display: display,
-            _folder: folder,
+            folder,
             _turn: turn,
         };
         window.element("disclaimer");

@@ -11,7 +11,8 @@ export function durationText(seconds: number): string {
 /** What a job does, how far it is, and how long it will take. */
 export function progressText(progress: ProgressDto | null): string {
   if (!progress) return ''
-  const count = progress.total > 0 ? `${progress.done} of ${progress.total}` : ''
+  const far = progress.done > 0 ? `${progress.done} so far` : ''
+  const count = progress.total > 0 ? `${progress.done} of ${progress.total}` : far
   const left = progress.eta_s !== null && progress.eta_s >= 1 ? `about ${durationText(progress.eta_s)} left` : ''
   return [capital(progress.stage), progress.message ?? '', count, left].filter((part) => part !== '').join(' · ')
 }
