@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use lucency_tests::json;
+use lucency_tests::units::{cases, table};
 use serde_json::Value;
 
-use super::{LABELS, cases, on, refused, table, tensors};
+use super::{LABELS, on, refused, tensors};
 
 /// PEFT's two files alone, bound to a pack again, are the adapter that they came from.
 pub fn peft_files_travel(home: &Path, data: &Path, judged: &Path) {
