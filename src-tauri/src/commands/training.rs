@@ -105,13 +105,19 @@ pub async fn training_start(state: Shared<'_>, request: TrainingRequest) -> Repl
 /// All runs, newest first.
 #[tauri::command]
 pub async fn training_runs(state: Shared<'_>) -> Reply<Vec<TrainingRun>> {
-    with_options(&state, finetune::runs).await
+    let runs = with_options(&state, finetune::runs).await?;
+    let explain = |run| state.training.explain(run);
+    Ok(runs.into_iter().map(explain).collect())
 }
 
 /// A run with its curve.
 #[tauri::command]
 pub async fn training_run(state: Shared<'_>, name: String) -> Reply<TrainingRunDetail> {
-    with_options(&state, move |options| finetune::run_detail(options, &name)).await
+    let found = with_options(&state, move |options| finetune::run_detail(options, &name)).await?;
+    Ok(TrainingRunDetail {
+        run: state.training.explain(found.run),
+        ..found
+    })
 }
 
 /// Stops a run at its next step; it can go on later.

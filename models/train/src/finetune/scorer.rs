@@ -150,7 +150,15 @@ impl Scorer {
             Kind::Probe(probe, features) => {
                 let found = extract(clip, preprocess, pictures, &[*features], stop, report)?;
                 let none = || TrainError::Data("no feature was read".into());
-                probe.logits(&Features::beside(found.first().ok_or_else(none)?)?)
+                let read = Features::beside(found.first().ok_or_else(none)?)?;
+                match probe.columns() == read.columns() {
+                    true => probe.logits(&read),
+                    false => Err(TrainError::Data(format!(
+                        "the probe reads {} numbers of an image where this version takes {}; train it anew",
+                        probe.columns(),
+                        read.columns()
+                    ))),
+                }
             }
             Kind::Classes(towers, directions) => {
                 tower_logits(towers, directions, pictures, stop, report)

@@ -211,6 +211,11 @@ impl Probe {
         })
     }
 
+    /// Features of a case that it reads.
+    pub fn columns(&self) -> usize {
+        self.logistic.coefficients.first().map_or(0, Vec::len)
+    }
+
     /// Logits, `[rows][classes or findings]`.
     pub fn logits(&self, features: &Features) -> Result<Vec<Vec<f64>>> {
         self.logistic.logits(&self.standardise.apply(features)?)

@@ -2,6 +2,7 @@
 
 mod active;
 mod adapters;
+mod amount;
 mod attach;
 mod base;
 mod cases;
@@ -32,6 +33,7 @@ mod travel;
 
 pub(crate) use active::{ActiveAdapter, active_adapter};
 pub use adapters::{activate, adapter_image, adapters, remove_adapter, rollback};
+pub use amount::Amount;
 pub use base::Base;
 pub use cases::image_below;
 pub use courtesy::Courtesy;
@@ -40,7 +42,7 @@ pub use eval::{EvalReport, EvalRequest, Verdict, evaluate_adapter};
 pub use fit::{TrainReport, fit};
 pub use foreign::{Stated, import_foreign, is_foreign};
 pub use forgotten::ForgottenTask;
-pub use learning::{Amount, LearningCurve, LearningPlan, LearningPoint, learning_curve};
+pub use learning::{LearningCurve, LearningPlan, LearningPoint, learning_curve};
 pub use library::{library_data, library_pairs};
 pub use page::adapter_report;
 pub use paper::report_pdf;

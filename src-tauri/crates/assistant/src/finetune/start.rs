@@ -47,15 +47,47 @@ pub fn carry_out(
     let _lock = run.lock()?;
     run.forget_wishes();
     let mut state = run.state()?;
-    let entry = entry(options, run, &state)?;
-    if let Some(report) = left_before(options, run, &state)? {
+    let outcome = attempt(options, run, background, stop, &mut state, report);
+    if let Err(error) = &outcome {
+        state.state = match (error, run.wished()) {
+            (AssistantError::Stopped, Some(Wish::Cancel)) => TrainingState::Cancelled,
+            (AssistantError::Stopped, _) => TrainingState::Paused,
+            _ => TrainingState::Failed,
+        };
+        if state.state == TrainingState::Failed {
+            state.error = Some(error.to_dto());
+        }
+        // On a full disk the state cannot be written, nor can the library; the cause matters more.
+        let _ = run.keep(&state);
+        if let Ok(Some(entry)) = entry(options, run, &state) {
+            let _ = ended(&entry, &state);
+        }
+        if state.state == TrainingState::Cancelled {
+            run.drop_checkpoints();
+        }
+        run.forget_wishes();
+    }
+    outcome
+}
+
+/// The work from its entry in the library to the finished state.
+fn attempt(
+    options: &Options,
+    run: &RunFolder,
+    background: &Background<'_>,
+    stop: &Interrupt,
+    state: &mut State,
+    report: &mut dyn FnMut(Progress),
+) -> Result<TrainReport> {
+    let entry = entry(options, run, state)?;
+    if let Some(report) = left_before(options, run, state)? {
         return finished(options, run, state, report, entry.as_ref());
     }
     if let Some(entry) = &entry {
         entry.begin()?;
     }
     (state.state, state.error) = (TrainingState::Running, None);
-    run.keep(&state)?;
+    run.keep(state)?;
     let (numbers, sets) = match &background.probe {
         Some((plan, sets)) => (Numbers::Probe(plan.clone()), sets.clone()),
         None => (
@@ -71,31 +103,8 @@ pub fn carry_out(
         run: &run.dir,
         created: state.created.clone(),
     };
-    let outcome = work_on(&job, run, background, stop, &mut state, report);
-    match outcome {
-        Ok(report) => finished(options, run, state, report, entry.as_ref()),
-        Err(error) => {
-            state.state = match (&error, run.wished()) {
-                (AssistantError::Stopped, Some(Wish::Cancel)) => TrainingState::Cancelled,
-                (AssistantError::Stopped, _) => TrainingState::Paused,
-                _ => TrainingState::Failed,
-            };
-            if state.state == TrainingState::Failed {
-                state.error = Some(error.to_dto());
-            }
-            // On a full disk the state cannot be written; the cause matters more.
-            let _ = run.keep(&state);
-            if let Some(entry) = &entry {
-                // Neither can the library then.
-                let _ = ended(entry, &state);
-            }
-            if state.state == TrainingState::Cancelled {
-                run.drop_checkpoints();
-            }
-            run.forget_wishes();
-            Err(error)
-        }
-    }
+    let report = work_on(&job, run, background, stop, state, report)?;
+    finished(options, run, state, report, entry.as_ref())
 }
 
 /// The report of an adapter that this run wrote just before it was killed.
@@ -156,7 +165,7 @@ fn outcome(report: &TrainReport) -> Value {
 fn finished(
     options: &Options,
     run: &RunFolder,
-    mut state: State,
+    state: &mut State,
     report: TrainReport,
     entry: Option<&Entry>,
 ) -> Result<TrainReport> {
@@ -178,7 +187,7 @@ fn finished(
     state.adapter = Some(report.adapter.clone());
     state.cases = report.trained_cases;
     (state.done, state.total) = (state.total.max(1), state.total.max(1));
-    run.keep(&state)?;
+    run.keep(state)?;
     run.drop_checkpoints();
     run.forget_wishes();
     Ok(report)
