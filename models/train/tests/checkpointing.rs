@@ -8,34 +8,16 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use lucency_nn::{Adaptation, AdapterKind, Mode, Weights};
-use lucency_train::finetune::{Classify, Method, Pairs, Task, TunePlan};
-use lucency_train::run::Objective;
+use lucency_train::finetune::{Method, TunePlan};
 use lucency_zoo::clip::{Clip, KeyLayout};
-use tiny::{Base, Squares, bits, labels, names, plan, reports, resnet, values, vit, with_fresh};
+use tiny::{Base, Things, bits, plan, resnet, values, vit, with_fresh};
 
 /// Loss and gradients of the second step of a method, whose parts are no longer at their first values, by key.
 fn second_step(base: &Base, plan: &TunePlan) -> (f32, BTreeMap<String, Tensor>) {
-    let (pictures, labels, names, reports) = (Squares(12), labels(12), names(), reports(12));
-    let (train, none) = ((0..12).collect::<Vec<_>>(), []);
     let towers = with_fresh(base, plan);
     let vars = towers.weights.vars();
-    let templates = ["A square on the {}.".to_string()];
-    let mut objective: Box<dyn Objective + '_> = match plan.method {
-        Method::Contrastive => {
-            Box::new(Pairs::new(towers, &pictures, &reports, &train, &none, plan).unwrap())
-        }
-        _ => {
-            let task = Task {
-                pictures: &pictures,
-                labels: &labels,
-                names: &names,
-                templates: &templates,
-                train: &train,
-                validation: &none,
-            };
-            Box::new(Classify::new(towers, task, plan).unwrap())
-        }
-    };
+    let things = Things::new(12);
+    let mut objective = things.objective(towers, plan);
     let (_, grads) = objective.gradients(0, &vars).unwrap();
     for (_, var) in &vars {
         let moved =

@@ -9,14 +9,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::Tensor;
-use lucency_nn::{Interrupt, Progress};
-use lucency_train::finetune::{
-    Classify, Method, Pairs, Task, TunePlan, peft, tune, tune_pairs, with_adapter,
-};
+use lucency_nn::Interrupt;
+use lucency_train::finetune::{Method, TunePlan, peft, tune, with_adapter};
 use lucency_train::optim::{AdamW, Rate};
-use lucency_train::run::{Ending, Objective};
+use lucency_train::run::Ending;
 use lucency_zoo::clip::KeyLayout;
-use tiny::{Base, Squares, bits, labels, names, plan, reports, resnet, values, vit, with_fresh};
+use tiny::{Base, Things, bits, plan, resnet, values, vit, with_fresh};
 
 const GRADIENT_METHODS: [Method; 6] = [
     Method::Lora,
@@ -28,31 +26,15 @@ const GRADIENT_METHODS: [Method; 6] = [
 ];
 
 /// A method's objective and its variables, walked two steps; the gradients of the second.
-fn check_coverage(base: &Base, method: Method) {
-    let (pictures, labels, names, reports) = (Squares(12), labels(12), names(), reports(12));
-    let (train, none, plan) = ((0..12).collect::<Vec<_>>(), [], plan(method));
-    let towers = with_fresh(base, &plan);
+fn check_coverage(base: &Base, plan: &TunePlan) {
+    let method = plan.method;
+    let towers = with_fresh(base, plan);
     let weights = towers.weights.clone();
     let before = weights.snapshot().unwrap();
     let vars = weights.vars();
     assert!(!vars.is_empty());
-    let templates = ["A square on the {}.".to_string()];
-    let mut objective: Box<dyn Objective + '_> = match method {
-        Method::Contrastive => {
-            Box::new(Pairs::new(towers, &pictures, &reports, &train, &none, &plan).unwrap())
-        }
-        _ => {
-            let task = Task {
-                pictures: &pictures,
-                labels: &labels,
-                names: &names,
-                templates: &templates,
-                train: &train,
-                validation: &none,
-            };
-            Box::new(Classify::new(towers, task, &plan).unwrap())
-        }
-    };
+    let things = Things::new(12);
+    let mut objective = things.objective(towers, plan);
     let mut optimiser = AdamW::new(plan.optimiser);
     let (_, grads) = objective.gradients(0, &vars).unwrap();
     optimiser.step(&vars, &grads, 1e-2, 1.0).unwrap();
@@ -92,8 +74,14 @@ fn every_trainable_tensor_of_every_method_gets_a_gradient_and_the_others_stay() 
         vit(KeyLayout::HuggingFace),
     ] {
         for method in GRADIENT_METHODS {
-            check_coverage(&base, method);
+            check_coverage(&base, &plan(method));
         }
+        let locked = TunePlan {
+            locked_images: true,
+            ..plan(Method::Contrastive)
+        };
+        assert!(!with_fresh(&base, &locked).trains_images());
+        check_coverage(&base, &locked);
     }
 }
 
@@ -104,39 +92,7 @@ fn run(
     folder: &Path,
     stop_after: Option<u64>,
 ) -> (Ending, BTreeMap<String, Tensor>, BTreeMap<String, f64>) {
-    let (pictures, labels, names, reports) = (Squares(16), labels(16), names(), reports(16));
-    let (train, validation): (Vec<usize>, Vec<usize>) = ((0..10).collect(), (10..16).collect());
-    let stop = Interrupt::new();
-    let mut report = |progress: Progress| {
-        if stop_after.is_some_and(|after| progress.stage == "training" && progress.done >= after) {
-            stop.stop();
-        }
-    };
-    let tuned = match plan.method {
-        Method::Contrastive => tune_pairs(
-            base.model(),
-            &pictures,
-            &reports,
-            &train,
-            &validation,
-            plan,
-            folder,
-            &stop,
-            &mut report,
-        ),
-        _ => {
-            let task = Task {
-                pictures: &pictures,
-                labels: &labels,
-                names: &names,
-                templates: &["A square on the {}.".to_string()],
-                train: &train,
-                validation: &validation,
-            };
-            tune(base.model(), task, plan, folder, &stop, &mut report)
-        }
-    }
-    .unwrap();
+    let tuned = Things::new(16).run(base, plan, folder, stop_after);
     (tuned.ending, tuned.towers.trained(), tuned.figures)
 }
 
@@ -201,15 +157,8 @@ fn a_run_folder_of_another_plan_is_refused() {
     let plan = plan(Method::Lora);
     run(&base, &plan, folder.path(), Some(2));
     let other = TunePlan { rank: 3, ..plan };
-    let labels = labels(16);
-    let task = Task {
-        pictures: &Squares(16),
-        labels: &labels,
-        names: &names(),
-        templates: &[],
-        train: &[0, 1, 2, 3],
-        validation: &[4, 5],
-    };
+    let things = Things::new(16);
+    let task = things.task(&[0, 1, 2, 3], &[4, 5]);
     let refused = tune(
         base.model(),
         task,
@@ -242,8 +191,7 @@ fn low_rank_updates_and_all_weights_learn_which_side_a_square_is_on() {
 #[test]
 fn gradients_of_cached_embeddings_equal_those_of_the_whole_batch() {
     let base = vit(KeyLayout::OpenAi);
-    let (pictures, reports) = (Squares(10), reports(10));
-    let (train, none) = ((0..10).collect::<Vec<_>>(), []);
+    let things = Things::new(10);
     let of = |chunk: usize| {
         let plan = TunePlan {
             batch: 8,
@@ -252,7 +200,7 @@ fn gradients_of_cached_embeddings_equal_those_of_the_whole_batch() {
         };
         let towers = with_fresh(&base, &plan);
         let vars = towers.weights.vars();
-        let mut pairs = Pairs::new(towers, &pictures, &reports, &train, &none, &plan).unwrap();
+        let mut pairs = things.objective(towers, &plan);
         let whole = pairs.loss(3).unwrap().total;
         let grads = whole.backward().unwrap();
         let (loss, cached) = pairs.gradients(3, &vars).unwrap();

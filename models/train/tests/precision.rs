@@ -5,12 +5,12 @@
 mod tiny;
 
 use candle_core::{DType, Tensor};
-use lucency_nn::{Interrupt, Precision};
-use lucency_train::finetune::{Classify, Method, Pairs, Task, TunePlan, tune};
+use lucency_nn::Precision;
+use lucency_train::finetune::{Method, TunePlan};
 use lucency_train::optim::Rate;
-use lucency_train::run::{Ending, Objective};
+use lucency_train::run::Ending;
 use lucency_zoo::clip::KeyLayout;
-use tiny::{Base, Squares, bits, labels, names, plan, reports, resnet, values, vit, with_fresh};
+use tiny::{Base, Things, bits, plan, resnet, values, vit, with_fresh};
 
 const METHODS: [Method; 6] = [
     Method::Lora,
@@ -23,27 +23,10 @@ const METHODS: [Method; 6] = [
 
 /// Loss and all gradients in a row, of a second step at other weights; types of the variables are checked on the way.
 fn second_step(base: &Base, plan: &TunePlan) -> (f64, Vec<f64>) {
-    let (pictures, labels, names, reports) = (Squares(12), labels(12), names(), reports(12));
-    let (train, none) = ((0..12).collect::<Vec<_>>(), []);
     let towers = with_fresh(base, plan);
     let vars = towers.weights.vars();
-    let templates = ["A square on the {}.".to_string()];
-    let mut objective: Box<dyn Objective + '_> = match plan.method {
-        Method::Contrastive => {
-            Box::new(Pairs::new(towers, &pictures, &reports, &train, &none, plan).unwrap())
-        }
-        _ => {
-            let task = Task {
-                pictures: &pictures,
-                labels: &labels,
-                names: &names,
-                templates: &templates,
-                train: &train,
-                validation: &none,
-            };
-            Box::new(Classify::new(towers, task, plan).unwrap())
-        }
-    };
+    let things = Things::new(12);
+    let mut objective = things.objective(towers, plan);
     objective.gradients(0, &vars).unwrap();
     for (_, var) in &vars {
         // The same move in every precision; layers that kept their copies would not see it.
@@ -119,8 +102,7 @@ fn gradients_agree_with_those_in_f32_as_far_as_16_bits_go() {
 #[test]
 fn mixed_precision_learns_and_a_run_that_is_taken_up_again_ends_with_the_same_bits() {
     let base = vit(KeyLayout::OpenAi);
-    let (labels, names, templates) = (labels(16), names(), ["A square on the {}.".to_string()]);
-    let (train, validation): (Vec<usize>, Vec<usize>) = ((0..10).collect(), (10..16).collect());
+    let things = Things::new(16);
     let plan = TunePlan {
         epochs: 40,
         augment: false,
@@ -129,21 +111,7 @@ fn mixed_precision_learns_and_a_run_that_is_taken_up_again_ends_with_the_same_bi
         ..plan(Method::Lora)
     };
     let run = |folder: &std::path::Path, stop_after: Option<u64>| {
-        let task = Task {
-            pictures: &Squares(16),
-            labels: &labels,
-            names: &names,
-            templates: &templates,
-            train: &train,
-            validation: &validation,
-        };
-        let stop = Interrupt::new();
-        let mut report = |progress: lucency_nn::Progress| {
-            if stop_after.is_some_and(|n| progress.stage == "training" && progress.done >= n) {
-                stop.stop();
-            }
-        };
-        tune(base.model(), task, &plan, folder, &stop, &mut report).unwrap()
+        things.run(&base, &plan, folder, stop_after)
     };
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let wanted = run(whole.path(), None);

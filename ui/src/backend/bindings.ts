@@ -1525,6 +1525,10 @@ tokens: number | null,
  */
 frozen_blocks: number | null, 
 /**
+ * Whether the image tower stays as it is while the text tower learns to fit it, for contrastive training.
+ */
+locked_images: boolean | null, 
+/**
  * Seed of division, batches and views.
  */
 seed: number | null, 

@@ -43,6 +43,7 @@ export const asPreset = (): TrainingOptions => ({
   alpha: null,
   tokens: null,
   frozen_blocks: null,
+  locked_images: null,
   seed: null,
   checkpointing: null,
   calibration: null,
@@ -50,7 +51,10 @@ export const asPreset = (): TrainingOptions => ({
 })
 
 /** Options that are numbers. */
-export type NumberOption = Exclude<keyof TrainingOptions, 'checkpointing' | 'calibration' | 'precision'>
+export type NumberOption = Exclude<
+  keyof TrainingOptions,
+  'checkpointing' | 'locked_images' | 'calibration' | 'precision'
+>
 
 /** A run that is being put together. Outlives its dialog. */
 export class NewRun {
@@ -259,6 +263,12 @@ export class NewRun {
   /** Changes a number; none is the preset's. */
   setOption(name: NumberOption, value: number | null): void {
     this.options[name] = value
+    this.estimate = null
+  }
+
+  /** Whether contrastive training leaves the image tower as it is. */
+  lockImages(on: boolean): void {
+    this.options.locked_images = on
     this.estimate = null
   }
 

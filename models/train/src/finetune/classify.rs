@@ -229,7 +229,7 @@ pub(super) fn class_logits(
         .collect())
 }
 
-fn index(rows: &[usize]) -> Result<Tensor> {
+pub(super) fn index(rows: &[usize]) -> Result<Tensor> {
     let rows: Vec<u32> = rows.iter().map(|i| *i as u32).collect();
     let count = rows.len();
     Ok(Tensor::from_vec(rows, count, &Device::Cpu)?)

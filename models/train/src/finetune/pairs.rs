@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use rand::Rng;
 
-use super::classify::embed_pictures;
+use super::classify::{embed_pictures, index};
 use super::features::Pictures;
 use super::plan::TunePlan;
 use super::towers::Towers;
-use crate::data::{Mixture, Part};
+use crate::data::{Mixture, Part, rng_for};
 use crate::losses::multi_positive_infonce;
 use crate::metrics::{ranks, recall_at_k};
 use crate::run::{Objective, StepLoss};
 use crate::{Result, TrainError};
+
+/// Of the generators of a step the first that draws a piece of a report, behind those of views.
+const PIECE_SLOT: u64 = 1 << 32;
 
 /// Symmetric InfoNCE over a batch whose embeddings are cached while gradients are taken chunk by chunk.
 ///
@@ -28,6 +32,7 @@ pub struct Pairs<'a> {
     plan: TunePlan,
     mixture: Mixture,
     per_epoch: u64,
+    images: Option<Tensor>, // embeddings of all pictures, where the image tower stays as it is
 }
 
 impl<'a> Pairs<'a> {
@@ -58,7 +63,15 @@ impl<'a> Pairs<'a> {
         }
         let batch = plan.batch.min(rows.len());
         let per_epoch = (rows.len() as u64).div_ceil(batch as u64);
+        let images = match towers.trains_images() {
+            true => None,
+            false => {
+                let all: Vec<usize> = (0..pictures.len()).collect();
+                Some(embed_pictures(&towers, pictures, &all)?)
+            }
+        };
         Ok(Self {
+            images,
             towers,
             pictures,
             reports,
@@ -86,8 +99,29 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    fn texts(&self, rows: &[usize]) -> Vec<String> {
-        rows.iter().map(|i| self.reports[*i].clone()).collect()
+    /// Embeddings of a chunk's images; of views if they are augmented and the image tower learns.
+    fn embed_images(&self, rows: &[usize], step: u64, first: usize) -> Result<Tensor> {
+        match &self.images {
+            Some(images) => Ok(images.index_select(&index(rows)?, 0)?),
+            None => self.towers.embed_pixels(&self.pixels(rows, step, first)?),
+        }
+    }
+
+    /// What is read of a chunk's reports: all, or, as an image is shown in one view, one of the pieces that the text tower reads at once.
+    /// Source: Zhang et al. 2022 (ConVIRT), section 2.3, which draws a sentence.
+    fn texts(&self, rows: &[usize], step: u64, first: usize) -> Vec<String> {
+        let whole = rows.iter().map(|i| self.reports[*i].clone());
+        if !self.plan.augment {
+            return whole.collect();
+        }
+        let context = self.towers.clip.config().text.context;
+        let one = |(slot, report): (usize, String)| {
+            let mut pieces = self.towers.tokenizer.pieces(&report, context);
+            let place = (first + slot) as u64 + PIECE_SLOT;
+            let drawn = rng_for(self.plan.seed, step, place).random_range(0..pieces.len());
+            pieces.swap_remove(drawn)
+        };
+        whole.enumerate().map(one).collect()
     }
 
     /// 1 where two rows have one report.
@@ -116,8 +150,12 @@ impl<'a> Pairs<'a> {
     /// Cosines of the rows' images with their reports, `[rows][rows]`.
     pub fn similarity(&self, rows: &[usize]) -> Result<Vec<Vec<f64>>> {
         self.towers.set_dropout(None);
-        let images = embed_pictures(&self.towers, self.pictures, rows)?;
-        let texts = self.towers.embed_texts(&self.texts(rows))?.detach();
+        let images = match &self.images {
+            Some(images) => images.index_select(&index(rows)?, 0)?,
+            None => embed_pictures(&self.towers, self.pictures, rows)?,
+        };
+        let reports: Vec<String> = rows.iter().map(|i| self.reports[*i].clone()).collect();
+        let texts = self.towers.embed_reports(&reports)?.detach();
         let cosines = images.matmul(&texts.t()?.contiguous()?)?.to_vec2::<f32>()?;
         Ok(cosines
             .into_iter()
@@ -132,11 +170,11 @@ impl Objective for Pairs<'_> {
         self.towers.follow_weights()?;
         let images = self
             .chunks(&rows)
-            .map(|(first, chunk)| self.towers.embed_pixels(&self.pixels(chunk, step, first)?))
+            .map(|(first, chunk)| self.embed_images(chunk, step, first))
             .collect::<Result<Vec<_>>>()?;
         let texts = self
             .chunks(&rows)
-            .map(|(_, chunk)| self.towers.embed_texts(&self.texts(chunk)))
+            .map(|(first, chunk)| self.towers.embed_reports(&self.texts(chunk, step, first)))
             .collect::<Result<Vec<_>>>()?;
         let (images, texts) = (Tensor::cat(&images, 0)?, Tensor::cat(&texts, 0)?);
         self.loss_of(&rows, &images, &texts)
@@ -148,14 +186,14 @@ impl Objective for Pairs<'_> {
         // First pass: embeddings alone.
         let images = self
             .chunks(&rows)
-            .map(|(first, chunk)| {
-                let pixels = self.pixels(chunk, step, first)?;
-                Ok(self.towers.embed_pixels(&pixels)?.detach())
-            })
+            .map(|(first, chunk)| Ok(self.embed_images(chunk, step, first)?.detach()))
             .collect::<Result<Vec<_>>>()?;
         let texts = self
             .chunks(&rows)
-            .map(|(_, chunk)| Ok(self.towers.embed_texts(&self.texts(chunk))?.detach()))
+            .map(|(first, chunk)| {
+                let texts = self.texts(chunk, step, first);
+                Ok(self.towers.embed_reports(&texts)?.detach())
+            })
             .collect::<Result<Vec<_>>>()?;
         let images = Var::from_tensor(&Tensor::cat(&images, 0)?)?;
         let texts = Var::from_tensor(&Tensor::cat(&texts, 0)?)?;
@@ -170,12 +208,10 @@ impl Objective for Pairs<'_> {
         // Second pass: each chunk again, with the cached slope of its embeddings.
         for (first, chunk) in self.chunks(&rows) {
             let n = chunk.len();
-            let embedded = self
-                .towers
-                .embed_pixels(&self.pixels(chunk, step, first)?)?;
+            let embedded = self.embed_images(chunk, step, first)?;
             let slope = image_slope.narrow(0, first, n)?;
             self.pull(&embedded, &slope, vars, &mut grads)?;
-            let embedded = self.towers.embed_texts(&self.texts(chunk))?;
+            let embedded = self.towers.embed_reports(&self.texts(chunk, step, first))?;
             let slope = text_slope.narrow(0, first, n)?;
             self.pull(&embedded, &slope, vars, &mut grads)?;
         }

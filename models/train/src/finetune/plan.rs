@@ -46,6 +46,10 @@ pub struct TunePlan {
     pub layer_decay: f64,
     /// First blocks of each tower that stay as they are, for full fine-tuning; the stem and the embeddings count as block 0.
     pub frozen_blocks: usize,
+    /// Whether the image tower stays as it is while the text tower learns to fit it, for contrastive training. Source: Zhai et al. 2022
+    /// (LiT), section 3.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked_images: bool,
     /// Whether the towers' blocks are computed again in the backward pass instead of kept: less memory, one forward pass more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub checkpointing: bool,
@@ -96,6 +100,7 @@ impl TunePlan {
             tokens: 8,
             layer_decay: if method == Method::Full { 0.75 } else { 1.0 },
             frozen_blocks: 0,
+            locked_images: false,
             checkpointing: false,
             precision: Precision::F32,
         }

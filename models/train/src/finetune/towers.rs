@@ -67,11 +67,13 @@ impl Towers {
         };
         let checkpointing = plan.checkpointing.then(|| weights.checkpoint());
         let (deepest, frozen) = (blocks(config), plan.frozen_blocks);
+        let locked = plan.locked_images;
         match plan.method {
             Method::Lora | Method::Ia3 | Method::Prefix => weights.train_where(Adaptation::owns)?,
             Method::Prompt => weights.train_where(|key| key == CONTEXT)?,
             Method::Full | Method::Contrastive => {
-                weights.train_where(move |key| frozen == 0 || depth(key, deepest) >= frozen)?;
+                let deep = move |key: &str| frozen == 0 || depth(key, deepest) >= frozen;
+                weights.train_where(move |key| deep(key) && !(locked && of_images(key)))?;
             }
             Method::Probe => {}
         }
@@ -107,10 +109,7 @@ impl Towers {
 
     /// Whether a tensor of the image tower is trainable; if none is, an image's embedding stays as it is.
     pub fn trains_images(&self) -> bool {
-        let own = ["vision_model.", "visual_projection", "visual."];
-        let vars = self.weights.vars();
-        vars.iter()
-            .any(|(key, _)| own.iter().any(|start| key.starts_with(start)))
+        self.weights.vars().iter().any(|(key, _)| of_images(key))
     }
 
     /// What the method added or changed, by key: an adapter's tensors, or every trainable one.
@@ -176,6 +175,29 @@ impl Towers {
             }
         };
         Ok(ops::l2_normalise(&raw.to_dtype(DType::F32)?)?)
+    }
+
+    /// Reports of any length as unit vectors, `[reports, d]`: the direction of the mean of their [pieces](ClipTokenizer::pieces).
+    pub fn embed_reports(&self, reports: &[String]) -> Result<Tensor> {
+        let context = self.clip.config().text.context;
+        let of_each: Vec<Vec<String>> = reports
+            .iter()
+            .map(|report| self.tokenizer.pieces(report, context))
+            .collect();
+        let count: usize = of_each.iter().map(Vec::len).sum();
+        let embedded = self.embed_texts(&of_each.concat())?; // [pieces, d]
+        if count == reports.len() {
+            return Ok(embedded);
+        }
+        let mut shares = vec![0f32; reports.len() * count];
+        let mut first = 0;
+        for (row, pieces) in of_each.iter().enumerate() {
+            let share = 1.0 / pieces.len() as f32;
+            shares[row * count + first..][..pieces.len()].fill(share);
+            first += pieces.len();
+        }
+        let shares = Tensor::from_vec(shares, (reports.len(), count), &Device::Cpu)?;
+        Ok(ops::l2_normalise(&shares.matmul(&embedded)?)?)
     }
 
     /// Ids with room for `m` vectors behind the start, `[texts, n]`.
@@ -248,6 +270,12 @@ impl Towers {
             .minimum(100f64.ln())?
             .exp()?)
     }
+}
+
+/// Whether a tensor is of the image tower, by its key in either layout.
+fn of_images(key: &str) -> bool {
+    let own = ["vision_model.", "visual_projection", "visual."];
+    own.iter().any(|start| key.starts_with(start))
 }
 
 const VIEW_SLOT: u64 = 16;

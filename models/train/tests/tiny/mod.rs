@@ -3,11 +3,15 @@
 #![allow(dead_code)] // each test takes what it needs
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use lucency_nn::{Activation, Weights};
-use lucency_train::finetune::{Method, Model, Pictures, Towers, TunePlan};
+use lucency_nn::{Activation, Interrupt, Progress, Weights};
+use lucency_train::finetune::{
+    Classify, Method, Model, Pairs, Pictures, Task, Towers, TunePlan, Tuned, tune, tune_pairs,
+};
 use lucency_train::probe::Labels;
+use lucency_train::run::Objective;
 use lucency_zoo::clip::{
     Clip, ClipConfig, KeyLayout, ResNetConfig, TextConfig, VisionConfig, VitConfig,
 };
@@ -138,6 +142,88 @@ pub fn reports(n: usize) -> Vec<String> {
     (0..n)
         .map(|i| format!("A square on the {}{}", side(i), ".".repeat(1 + i / 4)))
         .collect()
+}
+
+/// Pictures with the sides of their squares as labels and in their reports.
+pub struct Things {
+    pub pictures: Squares,
+    pub labels: Labels,
+    pub names: Vec<String>,
+    pub templates: Vec<String>,
+    pub reports: Vec<String>,
+    pub all: Vec<usize>,
+}
+
+impl Things {
+    pub fn new(n: usize) -> Self {
+        Self {
+            pictures: Squares(n),
+            labels: labels(n),
+            names: names(),
+            templates: vec!["A square on the {}.".to_string()],
+            reports: reports(n),
+            all: (0..n).collect(),
+        }
+    }
+
+    /// The pictures as a task that some rows are for.
+    pub fn task<'a>(&'a self, train: &'a [usize], validation: &'a [usize]) -> Task<'a> {
+        Task {
+            pictures: &self.pictures,
+            labels: &self.labels,
+            names: &self.names,
+            templates: &self.templates,
+            train,
+            validation,
+        }
+    }
+
+    /// A run in `folder` that learns from the first ten and validates on the others, stopped once after `stop_after` steps if that is given.
+    pub fn run(
+        &self,
+        base: &Base,
+        plan: &TunePlan,
+        folder: &Path,
+        stop_after: Option<u64>,
+    ) -> Tuned {
+        let (train, validation) = self.all.split_at(10);
+        let stop = Interrupt::new();
+        let mut report = |progress: Progress| {
+            if stop_after.is_some_and(|n| progress.stage == "training" && progress.done >= n) {
+                stop.stop();
+            }
+        };
+        let (model, pictures) = (base.model(), &self.pictures);
+        let tuned = match plan.method {
+            Method::Contrastive => tune_pairs(
+                model,
+                pictures,
+                &self.reports,
+                train,
+                validation,
+                plan,
+                folder,
+                &stop,
+                &mut report,
+            ),
+            _ => {
+                let task = self.task(train, validation);
+                tune(model, task, plan, folder, &stop, &mut report)
+            }
+        };
+        tuned.unwrap()
+    }
+
+    /// What a plan's method minimises, over all pictures.
+    pub fn objective<'a>(&'a self, towers: Towers, plan: &TunePlan) -> Box<dyn Objective + 'a> {
+        let (pictures, all) = (&self.pictures, &self.all);
+        match plan.method {
+            Method::Contrastive => {
+                Box::new(Pairs::new(towers, pictures, &self.reports, all, &[], plan).unwrap())
+            }
+            _ => Box::new(Classify::new(towers, self.task(all, &[]), plan).unwrap()),
+        }
+    }
 }
 
 pub fn with_fresh(base: &Base, plan: &TunePlan) -> Towers {

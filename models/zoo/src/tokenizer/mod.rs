@@ -5,6 +5,7 @@
 mod bpe;
 mod clean;
 mod entities;
+mod pieces;
 pub mod prune;
 mod words;
 

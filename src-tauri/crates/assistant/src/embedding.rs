@@ -83,23 +83,36 @@ impl Assistant {
 
     /// Embeddings of reports of any length, `[reports][dim]`, unit length.
     ///
-    /// A text tower reads a few dozen words and would cut a report at its end, where its impression stands. A report is
-    /// read in pieces instead: whole sentences as long as they fit together, a longer sentence at its words; the embedding
-    /// is the direction of the mean of the pieces' unit-length embeddings. A text of one piece gets the embedding that
-    /// [`embed_texts`](Self::embed_texts) gives it, or the adapter in use.
+    /// A report is read in [pieces](lucency_zoo::tokenizer::ClipTokenizer::pieces); its embedding is the direction of the mean of theirs. A
+    /// text of one piece gets the embedding that [`embed_texts`](Self::embed_texts) gives it, or the adapter in use.
     ///
     /// Errors if the pack reads images only.
     pub fn embed_reports(&self, reports: &[String]) -> Result<Vec<Vec<f32>>> {
+        self.in_pieces(reports, |texts| self.comparable_texts(texts))
+    }
+
+    /// As [`embed_reports`](Self::embed_reports), by the pack without an adapter.
+    pub(crate) fn embed_reports_of_pack(&self, reports: &[String]) -> Result<Vec<Vec<f32>>> {
+        self.in_pieces(reports, |texts| self.embed_texts(texts))
+    }
+
+    /// The direction of the mean of every report's pieces, by what embeds short texts.
+    fn in_pieces(
+        &self,
+        reports: &[String],
+        embed: impl Fn(&[String]) -> Result<Tensor>,
+    ) -> Result<Vec<Vec<f32>>> {
+        let (tokenizer, context) = (self.tokenizer()?, self.clip().config().text.context);
         let mut pieces = Vec::new();
         let mut counts = Vec::with_capacity(reports.len());
         for report in reports {
-            let of_one = self.pieces(report)?;
+            let of_one = tokenizer.pieces(report, context);
             counts.push(of_one.len());
             pieces.extend(of_one);
         }
         let mut embedded = Vec::with_capacity(pieces.len());
         for some in pieces.chunks(TEXTS) {
-            let rows = self.comparable_texts(some)?; // [n, dim]
+            let rows = embed(some)?; // [n, dim]
             embedded.extend((0..some.len()).map(|i| rows.narrow(0, i, 1)));
         }
         let mut rows = embedded.into_iter();
@@ -112,95 +125,5 @@ impl Assistant {
             Ok(ops::l2_normalise(&mean)?.squeeze(0)?.to_vec1()?)
         };
         counts.into_iter().map(mean).collect()
-    }
-
-    /// A text in pieces that the text tower reads whole; at least one.
-    fn pieces(&self, text: &str) -> Result<Vec<String>> {
-        let tokenizer = self.tokenizer()?;
-        // Start and end take two places.
-        let most = self.clip().config().text.context.saturating_sub(2).max(1);
-        Ok(cut(text, most, &|text| tokenizer.encode(text).len()))
-    }
-}
-
-/// Cuts a text into pieces of at most `most` units: whole sentences as long as they fit together, a longer one at its
-/// words. A single word that is longer stays whole.
-fn cut(text: &str, most: usize, length: &dyn Fn(&str) -> usize) -> Vec<String> {
-    let mut pieces: Vec<(String, usize)> = Vec::new();
-    let mut add = |part: &str| {
-        let units = length(part);
-        match pieces.last_mut() {
-            Some((piece, have)) if *have + units <= most => {
-                piece.push(' ');
-                piece.push_str(part);
-                *have += units;
-            }
-            _ => pieces.push((part.to_owned(), units)),
-        }
-    };
-    for sentence in sentences(text) {
-        match length(&sentence) <= most {
-            true => add(&sentence),
-            false => sentence.split(' ').for_each(&mut add),
-        }
-    }
-    match pieces.is_empty() {
-        true => vec![String::new()],
-        false => pieces.into_iter().map(|(piece, _)| piece).collect(),
-    }
-}
-
-/// Sentences with single spaces: they end with a line, or with a full stop before a blank.
-fn sentences(text: &str) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for line in text.lines() {
-        let mut sentence = String::new();
-        for word in line.split_whitespace() {
-            if !sentence.is_empty() {
-                sentence.push(' ');
-            }
-            sentence.push_str(word);
-            if word.ends_with(['.', '!', '?', '。']) {
-                sentences.push(std::mem::take(&mut sentence));
-            }
-        }
-        if !sentence.is_empty() {
-            sentences.push(sentence);
-        }
-    }
-    sentences
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cut_at(text: &str, most: usize) -> Vec<String> {
-        cut(text, most, &|text| text.split_whitespace().count())
-    }
-
-    #[test]
-    fn sentences_stay_whole_while_they_fit_and_no_word_is_lost() {
-        let report = "Heart size normal.  No effusion.\nIMPRESSION: right lower lobe opacity is seen again today.";
-        let pieces = cut_at(report, 5);
-        assert_eq!(
-            pieces,
-            [
-                "Heart size normal. No effusion.",
-                "IMPRESSION: right lower lobe opacity",
-                "is seen again today."
-            ]
-        );
-        let words = |text: &str| text.split_whitespace().count();
-        assert_eq!(
-            pieces.iter().map(|p| words(p)).sum::<usize>(),
-            words(report)
-        );
-    }
-
-    #[test]
-    fn a_short_text_is_one_piece_as_it_is() {
-        assert_eq!(cut_at("pleural effusion", 5), ["pleural effusion"]);
-        assert_eq!(cut_at(" \n ", 5), [""]);
     }
 }

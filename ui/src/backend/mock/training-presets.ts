@@ -11,6 +11,7 @@ export const NO_OPTIONS: TrainingOptions = {
   alpha: null,
   tokens: null,
   frozen_blocks: null,
+  locked_images: null,
   seed: null,
   checkpointing: null,
   calibration: null,
@@ -56,7 +57,7 @@ export const PRESETS: TrainingPreset[] = [
     'Reports: contrastive',
     'Learns which report belongs to which image. Similar cases become more alike to your own.',
     'contrastive',
-    { epochs: 20, batch: 64, rate: 0.00001, seed: 0, checkpointing: false },
+    { epochs: 40, batch: 64, rate: 0.001, frozen_blocks: 0, locked_images: true, seed: 0, checkpointing: false },
   ),
   preset(
     'prompt',

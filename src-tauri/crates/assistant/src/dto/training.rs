@@ -88,6 +88,8 @@ pub struct TrainingOptions {
     pub tokens: Option<usize>,
     /// First blocks of each tower that stay as they are.
     pub frozen_blocks: Option<usize>,
+    /// Whether the image tower stays as it is while the text tower learns to fit it, for contrastive training.
+    pub locked_images: Option<bool>,
     /// Seed of division, batches and views.
     pub seed: Option<u64>,
     /// Whether blocks are computed again in the backward pass: less memory, longer steps. Not of a probe.

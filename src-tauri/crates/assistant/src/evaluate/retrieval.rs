@@ -158,7 +158,7 @@ fn embed(
         }
         let done = embedded.len() as u64;
         report(Progress::new("embedding reports", done, texts.len() as u64));
-        embedded.extend(assistant.embed_texts(some)?.to_vec2::<f32>()?);
+        embedded.extend(assistant.embed_reports_of_pack(some)?);
     }
     Ok(embedded)
 }

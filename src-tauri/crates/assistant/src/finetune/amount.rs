@@ -61,7 +61,20 @@ pub(super) fn folds(
     seed: u64,
 ) -> Result<Vec<Division>> {
     let (known, own, labels) = with_label(groups, table);
-    let parts = stratified_parts(&own, &labels, &vec![1.0 / count as f64; count], seed)?;
+    folds_of(&known, &own, &labels, count, seed)
+}
+
+/// Folds of whole patients.
+///
+/// - `known`: rows that take part; `own`, `labels`: their patients and their strata
+pub(super) fn folds_of(
+    known: &[usize],
+    own: &[u64],
+    labels: &[Vec<usize>],
+    count: usize,
+    seed: u64,
+) -> Result<Vec<Division>> {
+    let parts = stratified_parts(own, labels, &vec![1.0 / count as f64; count], seed)?;
     let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
         let pairs = known.iter().zip(&parts);
         pairs

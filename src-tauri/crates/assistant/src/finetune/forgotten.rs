@@ -165,7 +165,7 @@ fn look(
             .extend(towers.embed_pixels(&pixels)?.detach().to_vec2::<f32>()?);
         let texts: Vec<String> = some.iter().map(Case::report_text).collect();
         seen.reports
-            .extend(towers.embed_texts(&texts)?.detach().to_vec2::<f32>()?);
+            .extend(towers.embed_reports(&texts)?.detach().to_vec2::<f32>()?);
     }
     Ok(seen)
 }

@@ -1,5 +1,7 @@
 //! Retrieval between images and reports, before and after.
 
+use std::collections::BTreeSet;
+
 use lucency_nn::{Interrupt, Progress};
 use lucency_train::finetune::{Gate, Method, Pictures, Towers, TunePlan};
 use lucency_train::metrics::recall_at_k;
@@ -103,7 +105,7 @@ fn embed(
         let pixels = towers.pixels(&squares)?;
         images.extend(towers.embed_pixels(&pixels)?.detach().to_vec2::<f32>()?);
         let reports: Vec<String> = some.iter().map(|i| cases.reports[*i].clone()).collect();
-        texts.extend(towers.embed_texts(&reports)?.detach().to_vec2::<f32>()?);
+        texts.extend(towers.embed_reports(&reports)?.detach().to_vec2::<f32>()?);
     }
     Ok((images, texts))
 }
@@ -121,6 +123,12 @@ impl Ranks {
             to_report: rank_all(images, texts, &right)?,
             to_image: rank_all(texts, images, &right)?,
         })
+    }
+
+    /// Takes in the ranks of other cases, which were ranked among themselves.
+    pub(super) fn append(&mut self, more: Self) {
+        self.to_report.extend(more.to_report);
+        self.to_image.extend(more.to_image);
     }
 
     /// Mean recall of both directions among some cases.
@@ -165,41 +173,55 @@ pub fn judge_pairs(
     stop: &Interrupt,
     report: &mut dyn FnMut(Progress),
 ) -> Result<PairsReport> {
+    let before = rank_pairs(&base_towers(base)?, cases, rows, stop, report)?;
+    let after = rank_pairs(adapted, cases, rows, stop, report)?;
+    let own: Vec<u64> = rows.iter().map(|i| groups[*i]).collect();
+    Ok(compare(&before, &after, &own))
+}
+
+/// Ranks some rows among themselves.
+///
+/// Errors if fewer than two have a report.
+pub(super) fn rank_pairs(
+    towers: &Towers,
+    cases: &Cases,
+    rows: &[usize],
+    stop: &Interrupt,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Ranks> {
     if rows.len() < 2 {
         return Err(refuse(
             "no_reports",
             "retrieval wants at least two judged cases with a report",
         ));
     }
-    let own: Vec<u64> = rows.iter().map(|i| groups[*i]).collect();
     let reports: Vec<&str> = rows.iter().map(|i| cases.reports[*i].trim()).collect();
-    let ranks = |towers: &Towers, report: &mut dyn FnMut(Progress)| -> Result<Ranks> {
-        let (images, texts) = embed(towers, cases, rows, stop, report)?;
-        Ranks::of(&images, &texts, &reports)
-    };
-    let before = ranks(&base_towers(base)?, report)?;
-    let after = ranks(adapted, report)?;
+    let (images, texts) = embed(towers, cases, rows, stop, report)?;
+    Ranks::of(&images, &texts, &reports)
+}
+
+/// Before and after on the same cases.
+///
+/// - `own`: patient of every ranked case
+pub(super) fn compare(before: &Ranks, after: &Ranks, own: &[u64]) -> PairsReport {
     let plan = Bootstrap::default();
     let direction = |after: &[Ranked], before: &[Ranked]| Direction {
-        adapted: recalls(after, &own, &plan),
-        base: recalls(before, &own, &plan),
+        adapted: recalls(after, own, &plan),
+        base: recalls(before, own, &plan),
     };
-    let all: Vec<usize> = (0..rows.len()).collect();
-    let gain = bootstrap(&own, &plan, |cases| {
+    let all: Vec<usize> = (0..own.len()).collect();
+    let gain = bootstrap(own, &plan, |cases| {
         Some(after.mean(GATE, cases) - before.mean(GATE, cases))
     });
-    let mut patients = own.clone();
-    patients.sort_unstable();
-    patients.dedup();
-    Ok(PairsReport {
-        pairs: rows.len(),
-        pair_patients: patients.len(),
+    PairsReport {
+        pairs: own.len(),
+        pair_patients: own.iter().collect::<BTreeSet<_>>().len(),
         image_to_report: direction(&after.to_report, &before.to_report),
         report_to_image: direction(&after.to_image, &before.to_image),
         recall_at_5: after.mean(GATE, &all),
         base_recall_at_5: before.mean(GATE, &all),
         gain: gain.ok(),
-    })
+    }
 }
 
 /// Lets an adapter pass whose recall@5 gains with its whole interval.

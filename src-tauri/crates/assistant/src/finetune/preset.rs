@@ -183,6 +183,7 @@ fn stated(row: &Row) -> TrainingOptions {
         alpha: (row.method == Lora).then_some(plan.alpha),
         tokens: only(&[Prefix, Prompt], plan.tokens),
         frozen_blocks: only(&[Full, Contrastive], plan.frozen_blocks),
+        locked_images: (row.method == Contrastive).then_some(plan.locked_images),
         seed: Some(plan.seed),
         checkpointing: Some(plan.checkpointing),
         calibration: None,
@@ -221,6 +222,7 @@ pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMetho
     plan.alpha = options.alpha.unwrap_or(plan.alpha);
     plan.tokens = options.tokens.unwrap_or(plan.tokens);
     plan.frozen_blocks = options.frozen_blocks.unwrap_or(plan.frozen_blocks);
+    plan.locked_images = options.locked_images.unwrap_or(plan.locked_images);
     plan.seed = options.seed.unwrap_or(plan.seed);
     plan.checkpointing = options.checkpointing.unwrap_or(plan.checkpointing);
     plan.check()?;

@@ -2,7 +2,10 @@
 
 use clap::{Args, ValueEnum};
 use lucency_assistant::dto::{TrainingMethod, TrainingOptions};
-use lucency_assistant::finetune::{Amount, LearningCurve, LearningPlan, learning_curve};
+use lucency_assistant::finetune::{
+    Amount, LearningCurve, LearningPlan, Recall, RetrievalCurve, RetrievalPlan, learning_curve,
+    preset_of_method, retrieval_curve,
+};
 use lucency_assistant::{Interrupt, Progress};
 
 use super::super::table::DataArgs;
@@ -17,18 +20,24 @@ pub struct Learning {
     /// Which method learns
     #[arg(long, value_enum, default_value_t = MethodChoice::Probe)]
     method: MethodChoice,
-    /// Labelled cases of each class [default: 1,5,25,100]
+    /// Labelled cases of each class, or pairs of image and report [default: 1,5,25,100; all pairs]
     #[arg(long, value_delimiter = ',', conflicts_with = "shares")]
     shots: Vec<usize>,
     /// Percent of each class's cases, such as 1,10,100, in place of numbers of cases
     #[arg(long, value_delimiter = ',', value_parser = percent)]
     shares: Vec<f64>,
-    /// Judge all cases, each by what was learned from the other patients' folds, in place of two fifths of the patients
+    /// Judge all cases, each by what was learned from the other patients' folds [default: two fifths of the patients; 5 folds of pairs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=20))]
     folds: Option<u64>,
     /// Passes over the training cases
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
+    /// Highest learning rate
+    #[arg(long, value_name = "RATE")]
+    rate: Option<f64>,
+    /// Whether contrastive training leaves the image tower as it is
+    #[arg(long, value_name = "BOOL")]
+    locked_images: Option<bool>,
     /// Seed of division and choice
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -37,7 +46,7 @@ pub struct Learning {
     pack: Option<String>,
 }
 
-/// Methods that learn from labels.
+/// Methods that learn from labels, and the one that learns from reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum MethodChoice {
     Probe,
@@ -46,6 +55,22 @@ enum MethodChoice {
     Prefix,
     Prompt,
     Full,
+    Contrastive,
+}
+
+impl MethodChoice {
+    /// The method, if it learns from labels.
+    fn learning_from_labels(self) -> Option<TrainingMethod> {
+        match self {
+            Self::Probe => Some(TrainingMethod::Probe),
+            Self::Lora => Some(TrainingMethod::Lora),
+            Self::Ia3 => Some(TrainingMethod::Ia3),
+            Self::Prefix => Some(TrainingMethod::Prefix),
+            Self::Prompt => Some(TrainingMethod::Prompt),
+            Self::Full => Some(TrainingMethod::Full),
+            Self::Contrastive => None,
+        }
+    }
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -57,6 +82,10 @@ fn percent(text: &str) -> Result<f64, String> {
 
 impl Learning {
     fn amounts(&self) -> Vec<Amount> {
+        let any = !self.shares.is_empty() || !self.shots.is_empty();
+        if self.method == MethodChoice::Contrastive && !any {
+            return vec![Amount::Percent(100.0)];
+        }
         if !self.shares.is_empty() {
             return self.shares.iter().map(|p| Amount::Percent(*p)).collect();
         }
@@ -75,25 +104,32 @@ impl Learning {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), CommandError> {
         let options = options()?;
-        let plan = LearningPlan {
-            method: match self.method {
-                MethodChoice::Probe => TrainingMethod::Probe,
-                MethodChoice::Lora => TrainingMethod::Lora,
-                MethodChoice::Ia3 => TrainingMethod::Ia3,
-                MethodChoice::Prefix => TrainingMethod::Prefix,
-                MethodChoice::Prompt => TrainingMethod::Prompt,
-                MethodChoice::Full => TrainingMethod::Full,
-            },
-            amounts: self.amounts(),
-            folds: self.folds.map(|n| n as usize),
-            options: TrainingOptions {
-                epochs: self.epochs,
-                seed: Some(self.seed),
-                ..TrainingOptions::default()
-            },
-        };
         let data = self.data.data(&options)?;
         let pack = self.pack.as_deref();
+        let numbers = TrainingOptions {
+            epochs: self.epochs,
+            rate: self.rate,
+            locked_images: self.locked_images,
+            seed: Some(self.seed),
+            ..TrainingOptions::default()
+        };
+        let folds = self.folds.map(|n| n as usize);
+        let Some(method) = self.method.learning_from_labels() else {
+            let plan = RetrievalPlan {
+                preset: preset_of_method(TrainingMethod::Contrastive),
+                amounts: self.amounts(),
+                folds: folds.unwrap_or(5),
+                options: numbers,
+            };
+            let curve = retrieval_curve(&options, &plan, &data, pack, stop, progress)?;
+            return output.print(&curve, retrieval_text);
+        };
+        let plan = LearningPlan {
+            method,
+            amounts: self.amounts(),
+            folds,
+            options: numbers,
+        };
         let curve = learning_curve(&options, &plan, &data, pack, stop, progress)?;
         output.print(&curve, text)
     }
@@ -131,6 +167,42 @@ fn text(curve: &LearningCurve) -> String {
                 point.auroc_high,
             ),
         });
+    }
+    lines.join("\n")
+}
+
+fn retrieval_text(curve: &RetrievalCurve) -> String {
+    let mut lines = Vec::new();
+    for point in &curve.points {
+        let found = &point.retrieval;
+        lines.push(format!(
+            "{}: {} pairs learned from in each of {} folds, {} pairs of {} patients judged",
+            point.amount, point.cases, curve.folds, found.pairs, found.pair_patients
+        ));
+        for (name, direction) in [
+            ("report of an image", &found.image_to_report),
+            ("image of a report", &found.report_to_image),
+        ] {
+            for (after, before) in direction.adapted.iter().zip(&direction.base) {
+                let range = |r: &Recall| match (r.low, r.high) {
+                    (Some(low), Some(high)) => format!("{:.3} ({low:.3} to {high:.3})", r.value),
+                    _ => format!("{:.3}", r.value),
+                };
+                lines.push(format!(
+                    "  {name}, recall@{}: {} after {}",
+                    after.k,
+                    range(after),
+                    range(before)
+                ));
+            }
+        }
+        let gain = found.gain.as_ref().map_or(String::new(), |gain| {
+            format!(", gain {:.3} to {:.3}", gain.low, gain.high)
+        });
+        lines.push(format!(
+            "  recall@5 both ways: {:.3} after {:.3}{gain}",
+            found.recall_at_5, found.base_recall_at_5
+        ));
     }
     lines.join("\n")
 }

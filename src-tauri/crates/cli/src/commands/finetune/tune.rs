@@ -102,6 +102,9 @@ pub struct ContrastiveArgs {
     /// First blocks of each tower that stay as they are
     #[arg(long, value_name = "N")]
     frozen_blocks: Option<usize>,
+    /// Whether the image tower stays as it is while the text tower learns to fit it
+    #[arg(long, value_name = "BOOL")]
+    locked_images: Option<bool>,
 }
 
 /// Recipes of contrastive training.
@@ -221,6 +224,7 @@ impl ContrastiveArgs {
     pub fn run(&self, output: Output) -> Result<(), CommandError> {
         let own = TrainingOptions {
             frozen_blocks: self.frozen_blocks,
+            locked_images: self.locked_images,
             ..TrainingOptions::default()
         };
         let preset = match self.preset {

@@ -1,0 +1,166 @@
+//! How much contrastive training makes of few reports: retrieval in folds of whole patients.
+
+use lucency_nn::{Interrupt, Progress};
+use lucency_train::cohort::join_duplicates;
+use lucency_train::finetune::{Towers, TunePlan, tune_pairs};
+use lucency_train::run::Ending;
+use serde::Serialize;
+use serde_json::json;
+
+use super::amount::{Amount, few, folds_of};
+use super::cases::Cases;
+use super::pairs::{PairsReport, base_towers, compare, rank_pairs, with_report};
+use super::{Base, Numbers, numbers, refuse};
+use crate::Options;
+use crate::dto::{TrainingData, TrainingOptions};
+use crate::error::{AssistantError, Result};
+use crate::ledger;
+
+/// A learning curve of retrieval that is asked for.
+pub struct RetrievalPlan {
+    /// Preset of contrastive training.
+    pub preset: String,
+    /// How many pairs are learned from, ascending.
+    pub amounts: Vec<Amount>,
+    /// Folds of whole patients; the pairs of each are ranked among themselves by what was learned from the others.
+    pub folds: usize,
+    /// Numbers other than the preset's.
+    pub options: TrainingOptions,
+}
+
+/// What a number of pairs gave.
+#[derive(Debug, Serialize)]
+pub struct RetrievalPoint {
+    /// What was asked for.
+    #[serde(flatten)]
+    pub amount: Amount,
+    /// Pairs that were learned from, mean of the folds.
+    pub cases: usize,
+    /// Recall before and after, and the gain, over the pairs of all folds.
+    #[serde(flatten)]
+    pub retrieval: PairsReport,
+}
+
+/// A learning curve of retrieval.
+#[derive(Debug, Serialize)]
+pub struct RetrievalCurve {
+    /// Name of the pack.
+    pub pack: String,
+    /// Folds.
+    pub folds: usize,
+    /// By rising number of pairs.
+    pub points: Vec<RetrievalPoint>,
+}
+
+/// Draws a learning curve: for each number of pairs the towers learn from so many of all folds but one and rank the pairs of that one.
+///
+/// Nothing is validated: the weights of the last step are judged.
+/// Errors if the table has no reports, or as training does.
+pub fn retrieval_curve(
+    options: &Options,
+    plan: &RetrievalPlan,
+    data: &TrainingData,
+    pack: Option<&str>,
+    stop: &Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<RetrievalCurve> {
+    let started = ledger::now();
+    let (_, Numbers::Tune(numbers)) = numbers(&plan.preset, &plan.options)? else {
+        return Err(refuse("bad_preset", "a probe does not learn from reports"));
+    };
+    if data.columns.report.is_none() {
+        return Err(refuse(
+            "bad_columns",
+            "--columns: contrastive training learns from reports; name their column with report=COLUMN",
+        ));
+    }
+    let base = Base::open(options, pack)?;
+    let cases = Cases::read(
+        data,
+        base.preprocess(),
+        &base.identity(),
+        &[],
+        stop,
+        progress,
+    )?;
+    let groups = join_duplicates(&cases.members);
+    let rows = with_report(&cases);
+    let own: Vec<u64> = rows.iter().map(|i| groups[*i]).collect();
+    let strata = vec![Vec::new(); rows.len()];
+    let divisions = folds_of(&rows, &own, &strata, plan.folds, numbers.seed)?;
+    let one_class = vec![Some(0); groups.len()];
+    let unchanged = base_towers(&base)?;
+    let mut curve = RetrievalCurve {
+        pack: base.identity().name,
+        folds: divisions.len(),
+        points: Vec::new(),
+    };
+    for amount in &plan.amounts {
+        let (mut learned_from, mut patients, mut ranks) = (0, Vec::new(), None);
+        for division in &divisions {
+            let train = few(&one_class, &groups, &division.pool, *amount, numbers.seed);
+            learned_from += train.len();
+            patients.extend(division.judged.iter().map(|i| groups[*i]));
+            let adapted = learn(&base, &cases, &train, &numbers, stop, progress)?;
+            let before = rank_pairs(&unchanged, &cases, &division.judged, stop, progress)?;
+            let after = rank_pairs(&adapted, &cases, &division.judged, stop, progress)?;
+            match &mut ranks {
+                None => ranks = Some((before, after)),
+                Some((all_before, all_after)) => {
+                    all_before.append(before);
+                    all_after.append(after);
+                }
+            }
+        }
+        if let Some((before, after)) = ranks {
+            curve.points.push(RetrievalPoint {
+                amount: *amount,
+                cases: learned_from / divisions.len(),
+                retrieval: compare(&before, &after, &patients),
+            });
+        }
+    }
+    let recall = curve.points.iter();
+    let outcome = json!({
+        "cases": rows.len(),
+        "recall_at_5_by_amount": recall.map(|p| (p.amount, p.retrieval.recall_at_5)).collect::<Vec<_>>(),
+    });
+    let what = ("learning curve of retrieval", started);
+    ledger::judged(
+        &options.home,
+        data,
+        (&base.identity().hash, None),
+        what,
+        outcome,
+    )?;
+    Ok(curve)
+}
+
+fn learn(
+    base: &Base,
+    cases: &Cases,
+    train: &[usize],
+    plan: &TunePlan,
+    stop: &Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Towers> {
+    let run = tempfile::tempdir().map_err(|source| AssistantError::Io {
+        what: "a folder for the run".into(),
+        source,
+    })?;
+    let tuned = tune_pairs(
+        base.model(),
+        cases,
+        &cases.reports,
+        train,
+        &[],
+        plan,
+        run.path(),
+        stop,
+        progress,
+    )?;
+    match tuned.ending {
+        Ending::Stopped => Err(AssistantError::Stopped),
+        _ => Ok(tuned.towers),
+    }
+}
