@@ -100,16 +100,17 @@ impl Assistant {
         };
         let blank = blank.swap_remove(0);
         let best = &ranked[0];
-        let cautions = self.cautions(picture, question)?;
         let margin = match (self.network(), &self.pack().manifest().answers) {
             (None, Some(answers)) => answers.blank_margin,
             _ => BLANK_MARGIN,
         };
+        let image_made_no_difference =
+            best.answer == blank.answer && best.confidence - blank.confidence <= margin;
+        let cautions = self.cautions(picture, question, image_made_no_difference)?;
         Ok(Decision {
             abstained: best.confidence < self.threshold() || !cautions.is_empty(),
             cautions,
-            image_made_no_difference: best.answer == blank.answer
-                && best.confidence - blank.confidence <= margin,
+            image_made_no_difference,
             blank,
             ranked,
         })

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use lucency_assistant::dto::{Answer, CautionReason};
+use lucency_assistant::dto::{Answer, Caution, CautionReason};
 use lucency_assistant::evaluate::evaluate_guard;
 use lucency_assistant::{Assistant, AssistantError, Interrupt, Options, Picture, picture};
 
@@ -127,6 +127,33 @@ fn an_image_that_is_no_radiograph_is_not_answered_about() {
         assert!(answer.abstained, "{what}");
         assert_eq!(reasons(&answer), [CautionReason::NotARadiograph], "{what}");
     }
+}
+
+#[test]
+fn a_grey_scene_that_makes_no_difference_to_the_answer_is_not_answered_about() {
+    let hill = |x: usize| 120 - (30.0 * (x as f64 / 37.0).sin()) as usize;
+    let ripple = |x: usize, y: usize| ((x * 7 + y * 13) % 23) as u8;
+    let landscape = drawn(|x, y, _| match y < hill(x) {
+        true => 150 + (y / 2) as u8 + ripple(x, y) / 6,
+        false => 40 + ripple(x, y) * 2,
+    });
+    let facade = drawn(|x, y, _| match x % 40 < 24 && y % 50 < 30 {
+        true => 60 + ripple(x, y),
+        false => 170 + ripple(y, x),
+    });
+    let mut without_the_image = 0;
+    for (what, scene) in [("a landscape", landscape), ("a facade", facade)] {
+        for question in ["Is there a fracture?", "Is there a pleural effusion?"] {
+            let answer = ask(&scene, question);
+            assert!(answer.abstained, "{what}: {question}");
+            let said = |c: &Caution| c.message.contains("same without this image");
+            without_the_image += usize::from(answer.cautions.iter().any(said));
+        }
+    }
+    assert!(
+        without_the_image > 0,
+        "no scene was near enough to be doubted for its answer alone"
+    );
 }
 
 #[test]

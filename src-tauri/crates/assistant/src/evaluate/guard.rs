@@ -23,6 +23,9 @@ pub struct RefusalRate {
     pub unlike_training: usize,
     /// Share that is refused, as a fraction of 1.
     pub refused: f64,
+    /// How far the features lie from the training images', whose mean is 1: the median, the nine-tenths quantile and the largest; none
+    /// without an answer head.
+    pub unlikeness: Option<[f64; 3]>,
     /// Files that are not images.
     pub unreadable: usize,
 }
@@ -56,8 +59,10 @@ fn rate(
         not_a_radiograph: 0,
         unlike_training: 0,
         refused: 0.0,
+        unlikeness: None,
         unreadable: 0,
     };
+    let mut distances = Vec::with_capacity(files.len());
     for (done, file) in files.iter().enumerate() {
         if stop.is_stopped() {
             return Err(AssistantError::Stopped);
@@ -73,6 +78,7 @@ fn rate(
             Some(_) => rate.not_a_radiograph += 1,
             None => {}
         }
+        distances.extend(assistant.unlikeness(&picture)?);
     }
     if rate.n == 0 {
         return Err(AssistantError::Data(format!(
@@ -81,6 +87,15 @@ fn rate(
         )));
     }
     rate.refused = (rate.not_a_radiograph + rate.unlike_training) as f64 / rate.n as f64;
+    distances.sort_by(f64::total_cmp);
+    let quantile =
+        |share: f64| distances.get((share * (distances.len() - 1) as f64).round() as usize);
+    if !distances.is_empty()
+        && let (Some(median), Some(high), Some(largest)) =
+            (quantile(0.5), quantile(0.9), quantile(1.0))
+    {
+        rate.unlikeness = Some([*median, *high, *largest]);
+    }
     Ok(rate)
 }
 

@@ -22,11 +22,24 @@ use crate::region::Region;
 /// pixels); together with the checks of `image.rs`, all of 18 photographs and drawings in colour and 47 % of 32 in grey are refused.
 const UNLIKE: f64 = 3.0;
 
+/// The same from which an image must at least make a difference to the answer: nine in ten of VQA-RAD's images lie below it.
+const RATHER_UNLIKE: f64 = 1.95;
+
 impl Assistant {
     /// Every reason not to answer this question about this picture; empty if there is none.
-    pub(crate) fn cautions(&self, picture: &Picture, question: &str) -> Result<Vec<Caution>> {
+    ///
+    /// - `image_made_no_difference`: whether a blank image gets the same answer
+    pub(crate) fn cautions(
+        &self,
+        picture: &Picture,
+        question: &str,
+        image_made_no_difference: bool,
+    ) -> Result<Vec<Caution>> {
         let mut cautions = question::doubts(question, self.tokenizer()?);
         cautions.extend(self.doubt_about_image(picture)?);
+        if cautions.is_empty() && image_made_no_difference {
+            cautions.extend(self.doubt_about_habit(picture)?);
+        }
         // What an image that is no radiograph seems to show means nothing.
         if cautions.iter().all(|c| !c.reason.is_about_image()) {
             cautions.extend(self.other_region(picture, question)?);
@@ -43,6 +56,16 @@ impl Assistant {
         Ok(far.map(|_| Caution {
             reason: CautionReason::UnlikeTraining,
             message: "This image is unlike those that the model learned from, so its answer cannot be trusted.".into(),
+        }))
+    }
+
+    /// Why an answer that owes nothing to the picture is not to be given, if it is not: the picture is rather unlike those that the habit
+    /// comes from.
+    fn doubt_about_habit(&self, picture: &Picture) -> Result<Option<Caution>> {
+        let far = self.unlikeness(picture)?.filter(|&d| d > RATHER_UNLIKE);
+        Ok(far.map(|_| Caution {
+            reason: CautionReason::UnlikeTraining,
+            message: "The answer would be the same without this image, which is less like those that the model learned from than most.".into(),
         }))
     }
 

@@ -91,8 +91,11 @@ impl Eval {
 
 fn guard_text(r: &Refusals) -> String {
     let line = |kind: &str, r: &RefusalRate| {
+        let far = r.unlikeness.map_or(String::new(), |[median, high, largest]| {
+            format!("; unlikeness median {median:.2}, nine in ten below {high:.2}, at most {largest:.2}")
+        });
         format!(
-            "{kind} {}: {} of {} refused ({:.1} %), {} as no radiograph, {} as unlike the training images; {} unreadable",
+            "{kind} {}: {} of {} refused ({:.1} %), {} as no radiograph, {} as unlike the training images; {} unreadable{far}",
             r.folder,
             r.not_a_radiograph + r.unlike_training,
             r.n,
