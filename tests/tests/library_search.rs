@@ -309,7 +309,8 @@ fn an_adapter_with_embeddings_of_its_own_is_never_answered_from_the_packs() {
     let columns = "image=image,patient=patient,report=report";
     let words = ["train", "contrastive", "--name", "pairs", "--epochs", "1"];
     let map = ["--batch", "4", "--data", &data, "--table", "films.csv"];
-    place.json(&[&words[..], &map, &["--columns", columns]].concat());
+    let both = ["--columns", columns, "--locked-images", "false"];
+    place.json(&[&words[..], &map, &both].concat());
     let twin = place.twin(4);
     let search = ["search", "--image", &twin, "-k", "3"];
     let before = place.json(&search);

@@ -197,6 +197,19 @@ describe('a run that is put together', () => {
     })
   })
 
+  test('keeps the image tower of contrastive training, or does not, as the preset says until it is asked', async () => {
+    const { run, backend } = await prepared()
+    run.take('full')
+    expect(run.chosen?.options.locked_images).toBeNull()
+    run.columns.report = 'note'
+    run.take('reports')
+    expect(run.chosen?.options.locked_images).not.toBeNull()
+    run.lockImages(!run.chosen?.options.locked_images)
+    await run.look()
+    expect(await run.start()).toBe(true)
+    expect(backend.trainingRequest?.options.locked_images).toBe(!run.chosen?.options.locked_images)
+  })
+
   test('measures before it has a name, and measures again after a change', async () => {
     const { run, backend } = await prepared()
     run.name = ''

@@ -66,7 +66,7 @@ impl TunePlan {
             Method::Ia3 => (1e-2, 30),
             Method::Prefix => (5e-3, 30),
             Method::Full => (1e-4, 20),
-            Method::Contrastive => (1e-4, 20),
+            Method::Contrastive => (1e-3, 40),
             Method::Lora | Method::Probe => (1e-3, 30),
         };
         Self {
@@ -100,7 +100,7 @@ impl TunePlan {
             tokens: 8,
             layer_decay: if method == Method::Full { 0.75 } else { 1.0 },
             frozen_blocks: 0,
-            locked_images: false,
+            locked_images: method == Method::Contrastive,
             checkpointing: false,
             precision: Precision::F32,
         }
@@ -122,6 +122,7 @@ impl TunePlan {
             },
             clip_norm: f64::INFINITY,
             patience: 0,
+            locked_images: false,
             ..Self::preset(Method::Contrastive)
         }
     }

@@ -120,6 +120,7 @@ pub fn plan(method: Method) -> TunePlan {
         tokens: 2,
         seed: 9,
         patience: 0,
+        locked_images: false,
         ..TunePlan::preset(method)
     }
 }

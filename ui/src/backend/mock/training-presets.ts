@@ -55,7 +55,7 @@ export const PRESETS: TrainingPreset[] = [
   preset(
     'reports',
     'Reports: contrastive',
-    'Learns which report belongs to which image. Similar cases become more alike to your own.',
+    'Learns your reports’ words for what images show, for search by words. The image tower stays as it is.',
     'contrastive',
     { epochs: 40, batch: 64, rate: 0.001, frozen_blocks: 0, locked_images: true, seed: 0, checkpointing: false },
   ),

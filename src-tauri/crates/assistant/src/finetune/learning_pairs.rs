@@ -1,7 +1,7 @@
 //! How much contrastive training makes of few reports: retrieval in folds of whole patients.
 
 use lucency_nn::{Interrupt, Progress};
-use lucency_train::cohort::join_duplicates;
+use lucency_train::cohort::{join_duplicates, stratified_parts};
 use lucency_train::finetune::{Towers, TunePlan, tune_pairs};
 use lucency_train::run::Ending;
 use serde::Serialize;
@@ -15,6 +15,9 @@ use crate::Options;
 use crate::dto::{TrainingData, TrainingOptions};
 use crate::error::{AssistantError, Result};
 use crate::ledger;
+
+/// Shares of the patients who are learned from: to fit on, and to choose the best step by.
+const FIT_AND_CHOOSE: [f64; 2] = [0.75, 0.25];
 
 /// A learning curve of retrieval that is asked for.
 pub struct RetrievalPlan {
@@ -54,7 +57,7 @@ pub struct RetrievalCurve {
 
 /// Draws a learning curve: for each number of pairs the towers learn from so many of all folds but one and rank the pairs of that one.
 ///
-/// Nothing is validated: the weights of the last step are judged.
+/// As in a run that is meant for use, a quarter of the patients who are learned from chooses the best step.
 /// Errors if the table has no reports, or as training does.
 pub fn retrieval_curve(
     options: &Options,
@@ -101,7 +104,7 @@ pub fn retrieval_curve(
             let train = few(&one_class, &groups, &division.pool, *amount, numbers.seed);
             learned_from += train.len();
             patients.extend(division.judged.iter().map(|i| groups[*i]));
-            let adapted = learn(&base, &cases, &train, &numbers, stop, progress)?;
+            let adapted = learn(&base, &cases, &groups, &train, &numbers, stop, progress)?;
             let before = rank_pairs(&unchanged, &cases, &division.judged, stop, progress)?;
             let after = rank_pairs(&adapted, &cases, &division.judged, stop, progress)?;
             match &mut ranks {
@@ -139,7 +142,8 @@ pub fn retrieval_curve(
 fn learn(
     base: &Base,
     cases: &Cases,
-    train: &[usize],
+    groups: &[u64],
+    rows: &[usize],
     plan: &TunePlan,
     stop: &Interrupt,
     progress: &mut dyn FnMut(Progress),
@@ -148,12 +152,22 @@ fn learn(
         what: "a folder for the run".into(),
         source,
     })?;
+    let own: Vec<u64> = rows.iter().map(|i| groups[*i]).collect();
+    let strata = vec![Vec::new(); rows.len()];
+    let parts = stratified_parts(&own, &strata, &FIT_AND_CHOOSE, plan.seed)?;
+    let of = |part: usize| -> Vec<usize> {
+        let pairs = rows.iter().zip(&parts);
+        pairs
+            .filter(|(_, own)| **own == part)
+            .map(|(i, _)| *i)
+            .collect()
+    };
     let tuned = tune_pairs(
         base.model(),
         cases,
         &cases.reports,
-        train,
-        &[],
+        &of(0),
+        &of(1),
         plan,
         run.path(),
         stop,

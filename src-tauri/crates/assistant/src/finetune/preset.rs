@@ -88,7 +88,7 @@ const ROWS: [Row; 8] = [
     Row {
         id: "reports",
         title: "Reports: contrastive",
-        description: "Learns which report belongs to which image. Similar cases become more alike to your own.",
+        description: "Learns your reports’ words for what images show, for search by words. The image tower stays as it is.",
         method: TrainingMethod::Contrastive,
         recommended: true,
     },
