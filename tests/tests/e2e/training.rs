@@ -15,7 +15,7 @@ const MARK: u32 = 40;
 
 /// Chest phantoms of two units in `folder`, those of the second with a bright mark, and the table of them. Returns a film.
 pub fn films(folder: &Path) -> PathBuf {
-    let mut table = String::from("image,patient,unit\n");
+    let mut table = String::from("image,patient,unit,report\n");
     let mut last = PathBuf::new();
     for (unit, seed) in [("unit one", 1), ("unit two", 501)] {
         let words = "--json phantom --png --no-dicom --resolution 160 --content chest";
@@ -37,7 +37,7 @@ pub fn films(folder: &Path) -> PathBuf {
             if unit == "unit two" {
                 mark(&last);
             }
-            let _ = writeln!(table, "{name},{id},{unit}");
+            let _ = writeln!(table, "{name},{id},{unit},a film of {unit}");
         }
     }
     fs::write(folder.join("cases.csv"), table).expect("a table");
@@ -83,6 +83,7 @@ pub fn choose_cases(window: &Window, folder: &Path) {
         ("image", "image"),
         ("patient", "patient"),
         ("unit", "label"),
+        ("report", "report"),
     ] {
         set_role(window, column, role);
     }
@@ -103,7 +104,20 @@ pub fn choose_cases(window: &Window, folder: &Path) {
 /// Trains a probe.
 fn train(window: &Window, folder: &Path) {
     choose_cases(window, folder);
+    window.click("method-reports");
+    window.until(
+        "contrastive training offers to keep the image tower, and does",
+        "return document.querySelector('[data-testid=option-locked_images]')?.checked === true",
+    );
+    let numbers = "document.querySelector('[data-testid=new-run-dialog] details')";
+    window.run(&format!("{numbers}.open = true"));
+    window.screenshot("contrastive");
+    window.run(&format!("{numbers}.open = false"));
     window.click("method-few_labels");
+    assert!(
+        !window.has("option-locked_images"),
+        "a probe has no towers to keep"
+    );
     window.click("measure");
     until_says(window, "estimate", "of memory");
     window.type_into("run-name", "units");
