@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::cases::Cases;
-use super::divide::Sides;
+use super::divide::{Sides, of_part};
 use crate::error::Result;
 
 /// Shares of patients to learn from and to judge on.
@@ -75,17 +75,10 @@ pub(super) fn folds_of(
     seed: u64,
 ) -> Result<Vec<Division>> {
     let parts = stratified_parts(own, labels, &vec![1.0 / count as f64; count], seed)?;
-    let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
-        let pairs = known.iter().zip(&parts);
-        pairs
-            .filter(|(_, part)| wanted(**part))
-            .map(|(i, _)| *i)
-            .collect()
-    };
     Ok((0..count)
         .map(|fold| Division {
-            pool: of(&|part| part != fold),
-            judged: of(&|part| part == fold),
+            pool: of_part(known, &parts, |part| part != fold),
+            judged: of_part(known, &parts, |part| part == fold),
         })
         .collect())
 }
@@ -119,16 +112,9 @@ pub(super) fn sides(
         }
     }
     let parts = stratified_parts(&own, &labels, &SHARES, seed)?;
-    let of = |part: usize| {
-        let pairs = known.iter().zip(&parts);
-        pairs
-            .filter(|(_, p)| **p == part)
-            .map(|(i, _)| *i)
-            .collect()
-    };
     Ok(Division {
-        pool: of(0),
-        judged: of(1),
+        pool: of_part(&known, &parts, |part| part == 0),
+        judged: of_part(&known, &parts, |part| part == 1),
     })
 }
 

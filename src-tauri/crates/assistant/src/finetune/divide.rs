@@ -159,17 +159,10 @@ fn divide(
         });
     }
     let parts = parts(groups, rows, strata, &SHARES, seed)?;
-    let of = |part: usize| -> Vec<usize> {
-        let pairs = rows.iter().zip(&parts);
-        pairs
-            .filter(|(_, p)| **p == part)
-            .map(|(i, _)| *i)
-            .collect()
-    };
     Ok(Sides {
-        train: of(0),
-        validation: of(1),
-        test: of(2),
+        train: of_part(rows, &parts, |p| p == 0),
+        validation: of_part(rows, &parts, |p| p == 1),
+        test: of_part(rows, &parts, |p| p == 2),
     })
 }
 
@@ -181,14 +174,23 @@ fn two(
     seed: u64,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
     let parts = parts(groups, rows, strata, shares, seed)?;
-    let of = |part: usize| {
-        let pairs = rows.iter().zip(&parts);
-        pairs
-            .filter(|(_, p)| **p == part)
-            .map(|(i, _)| *i)
-            .collect()
-    };
-    Ok((of(0), of(1)))
+    Ok((
+        of_part(rows, &parts, |p| p == 0),
+        of_part(rows, &parts, |p| p == 1),
+    ))
+}
+
+/// Rows whose part is wanted; `parts` has one for each row.
+pub(super) fn of_part(
+    rows: &[usize],
+    parts: &[usize],
+    wanted: impl Fn(usize) -> bool,
+) -> Vec<usize> {
+    let pairs = rows.iter().zip(parts);
+    pairs
+        .filter(|(_, part)| wanted(**part))
+        .map(|(row, _)| *row)
+        .collect()
 }
 
 fn parts(

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::amount::{Amount, few, folds_of};
 use super::cases::Cases;
+use super::divide::of_part;
 use super::pairs::{PairsReport, base_towers, compare, rank_pairs, with_report};
 use super::{Base, Numbers, numbers, refuse};
 use crate::Options;
@@ -155,13 +156,7 @@ fn learn(
     let own: Vec<u64> = rows.iter().map(|i| groups[*i]).collect();
     let strata = vec![Vec::new(); rows.len()];
     let parts = stratified_parts(&own, &strata, &FIT_AND_CHOOSE, plan.seed)?;
-    let of = |part: usize| -> Vec<usize> {
-        let pairs = rows.iter().zip(&parts);
-        pairs
-            .filter(|(_, own)| **own == part)
-            .map(|(i, _)| *i)
-            .collect()
-    };
+    let of = |part: usize| of_part(rows, &parts, |own| own == part);
     let tuned = tune_pairs(
         base.model(),
         cases,
