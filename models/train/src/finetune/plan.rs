@@ -30,7 +30,7 @@ pub struct TunePlan {
     pub clip_norm: f64,
     /// Evaluations, of about fifteen, without gain on the validation cases after which the run ends; 0 for never.
     pub patience: u64,
-    /// Random crops, turns and contrasts of training images.
+    /// Random crops, turns and contrasts of training images; of a report that is longer than the text tower reads, one of its pieces.
     pub augment: bool,
     /// Rank of low-rank updates.
     pub rank: usize,
