@@ -9,6 +9,7 @@ mod clip_quantised;
 mod clip_resnet;
 mod encoders;
 mod mevf;
+mod places;
 mod preprocess;
 mod qcr;
 mod tokenizer;

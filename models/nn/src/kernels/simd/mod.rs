@@ -59,6 +59,16 @@ pub(crate) fn isa() -> Isa {
     })
 }
 
+/// What the kernels use of this machine, for people.
+pub(crate) fn instructions() -> &'static str {
+    match isa() {
+        Isa::V4 => "AVX-512",
+        Isa::V3 => "AVX2",
+        Isa::Portable if cfg!(target_arch = "aarch64") => "NEON",
+        Isa::Portable => "no vector extensions",
+    }
+}
+
 /// Defines a function whose body is compiled once for each instruction set and chosen at run time.
 macro_rules! vectorised {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
