@@ -202,6 +202,8 @@ test('a version is deleted only after it was asked for twice', async () => {
 async function judge() {
   await fireEvent.click(screen.getByTestId('adapter-import'))
   await waitFor(() => expect(version('imported')).toBeTruthy())
+  await fireEvent.click(within(version('imported')).getByTestId('activate'))
+  expect((await screen.findByTestId('refusal')).textContent).toContain('nobody judged it here')
   await fireEvent.click(within(version('imported')).getByTestId('version-judge'))
   await fireEvent.input(await screen.findByTestId('training-folder'), { target: { value: '/films' } })
   await fireEvent.input(screen.getByTestId('training-table'), { target: { value: '/films/judged.csv' } })
@@ -218,6 +220,7 @@ test('a version without a report is evaluated on chosen cases, shows its report 
   expect(screen.getByTestId('training-next').textContent).toBe('Evaluate')
   await fireEvent.click(screen.getByTestId('training-next'))
   expect((await screen.findByTestId('gate')).dataset.passes).toBe('true')
+  expect(screen.queryByTestId('report-refusal')).toBeNull()
   expect(backend.calls).toContain('adapterJudge imported /films/judged.csv finding')
   await fireEvent.click(screen.getByTestId('report-activate'))
   await waitFor(() => expect(screen.getByTestId('footer-adapter').textContent).toBe('Adapter: imported'))

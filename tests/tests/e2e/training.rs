@@ -254,6 +254,7 @@ fn window_judges_an_adapter_from_elsewhere_which_may_then_go_live() {
     window.click("training-next");
     until_says(&window, "gate", "it may go live");
     until_says(&window, "gate-warnings", "trained on");
+    assert!(!window.has("report-refusal"), "the refusal is past");
     let rows = window.run("return document.querySelectorAll('[data-testid=figure-row]').length");
     assert!(rows.as_u64() > Some(1), "figures by class: {rows}");
     window.screenshot("report");

@@ -62,6 +62,13 @@ export class Adapters {
     }
   }
 
+  /** Takes a new verdict: what was refused without it is past. */
+  async judged(report: AdapterReport): Promise<void> {
+    this.refusal = null
+    this.report = report
+    await this.refresh()
+  }
+
   /** Puts an adapter into use, unless the gate refused it. */
   async activate(name: string): Promise<void> {
     await this.#switch(name, () => this.#backend.adapterActivate(name))

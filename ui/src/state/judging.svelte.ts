@@ -70,16 +70,14 @@ export class Judging extends ChosenCases {
     const { adapter, data } = this
     if (!adapter || this.working || !this.preview || this.blocking.length > 0 || this.lacking !== null) return
     this.working = true
-    const work = this.long(
+    const report = await this.long(
       `Evaluating ${adapter.name}`,
       (jobId, onProgress) => this.backend.adapterJudge(jobId, adapter.name, data, onProgress),
       'background',
     )
-    const report = await work
     this.working = false
-    await this.#adapters.refresh()
     if (!report) return
-    this.#adapters.report = report
+    await this.#adapters.judged(report)
     if (this.#window.dialog === 'judge') this.#window.dialog = 'report'
     else {
       const verdict = report.adapter.passes ? 'It may go live' : 'It may not go live'
