@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::adapter::Prefix;
-use crate::{Bias, Init, Linear, NnError, Result, Weights, kernels, ops};
+use crate::{Bias, Init, LayerScale, Linear, NnError, Result, Weights, kernels, ops};
 
 /// Which positions a query may look at.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub enum AttentionKeys {
     Split,
     /// `in_proj_weight` `[3·dim, dim]`, `in_proj_bias` and `out_proj` (OpenAI, PyTorch).
     Packed,
+    /// `qkv` `[3·dim, dim]` and `proj`, each with `weight` and `bias` (timm, DINOv2).
+    Fused,
 }
 
 /// Self-attention over `[b, n, dim]` with query, key, value and output maps. Source: Vaswani et al. 2017, section 3.2.
@@ -46,6 +48,17 @@ impl MultiHeadAttention {
     ///
     /// Errors as [`Weights::get`], or if `dim` is not a multiple of `heads`.
     pub fn load(weights: &Weights, dim: usize, heads: usize, keys: AttentionKeys) -> Result<Self> {
+        Self::load_scaled(weights, dim, heads, keys, None)
+    }
+
+    /// As [`MultiHeadAttention::load`], with the output multiplied as in [`Linear::load_scaled`].
+    pub fn load_scaled(
+        weights: &Weights,
+        dim: usize,
+        heads: usize,
+        keys: AttentionKeys,
+        scale: Option<&LayerScale>,
+    ) -> Result<Self> {
         if heads == 0 || !dim.is_multiple_of(heads) {
             let reason = format!("{dim} channels do not split into {heads} heads");
             return Err(NnError::argument("attention", reason));
@@ -62,10 +75,17 @@ impl MultiHeadAttention {
                 let bias = ("in_proj_bias", Init::Zeros);
                 Inputs::Packed(Linear::named(weights, dim, 3 * dim, weight, Some(bias))?)
             }
+            AttentionKeys::Fused => {
+                Inputs::Packed(Linear::load(&weights.pp("qkv"), dim, 3 * dim, Bias::Yes)?)
+            }
+        };
+        let out = match keys {
+            AttentionKeys::Split | AttentionKeys::Packed => "out_proj",
+            AttentionKeys::Fused => "proj",
         };
         Ok(Self {
             inputs,
-            out: part("out_proj")?,
+            out: Linear::load_scaled(&weights.pp(out), dim, dim, Bias::Yes, scale)?,
             heads,
             scale: 1.0 / ((dim / heads) as f64).sqrt(),
             prefix: Prefix::of(weights, dim)?,

@@ -424,6 +424,12 @@ fn row_functions_agree() {
                 |t| composed::layer_norm(&t[0], &t[1], &t[2], 1e-5),
             );
         }
+        agree(
+            &format!("scale {what}"),
+            &[random(1, &shape, 1.0), random(2, &[n], 1.0)],
+            |t| scale(&t[0], &t[1]),
+            |t| composed::scale(&t[0], &t[1]),
+        );
     }
     let x = strided(1, &[9, 13]);
     assert!(difference(&softmax(&x).unwrap(), &composed::softmax(&x).unwrap()) < 1e-6);

@@ -4,19 +4,19 @@
 //! Both published key layouts are read, and both image towers. Tensors that old files carry besides the model's own
 //! (`position_ids`, `num_batches_tracked`) are ignored; none is ever invented.
 
-mod block;
 mod config;
 mod infer;
 mod init;
+mod parts;
 mod resnet;
 mod text;
 mod tower;
 mod vit;
 
+pub use crate::shapes::{Shapes, shapes};
 pub use config::{
     ClipConfig, KeyLayout, Pooling, ResNetConfig, TextConfig, VisionConfig, VitConfig,
 };
-pub use infer::Shapes;
 pub use tower::{ImageEncoder, TextEncoder};
 
 use crate::error::Result;
@@ -201,13 +201,4 @@ impl Clip {
     pub fn text_activations(&self, ids: &Tensor) -> Result<(Tensor, Tensor)> {
         Ok((self.text.last_hidden(ids)?, self.text.pooled(ids)?))
     }
-}
-
-/// The shapes of a store's tensors, as [`ClipConfig::infer_from_openai_keys`] takes them.
-pub fn shapes(weights: &Weights) -> Shapes {
-    weights
-        .tensors()
-        .into_iter()
-        .map(|(key, tensor)| (key, tensor.dims().to_vec()))
-        .collect()
 }

@@ -1,18 +1,18 @@
-//! The transformer block that both towers are made of.
+//! The transformer block that towers are made of.
 
-use super::config::KeyLayout;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::Result;
 use candle_core::Tensor;
 use lucency_nn::{
-    Activation, AttentionKeys, Bias, LayerNorm, Linear, Mask, MultiHeadAttention, Segments, Weights,
+    Activation, AttentionKeys, Bias, LayerNorm, LayerScale, Linear, Mask, MultiHeadAttention,
+    Segments, Weights,
 };
 
 /// Sizes of a block.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BlockShape {
+pub(crate) struct BlockShape {
     pub width: usize,
     pub heads: usize,
     pub mlp_width: usize,
@@ -21,38 +21,28 @@ pub(super) struct BlockShape {
 }
 
 /// Names of a block's parts.
-pub(super) struct BlockKeys {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BlockKeys {
     pub attention: &'static str,
+    pub inside_attention: AttentionKeys,
     pub norm1: &'static str,
     pub norm2: &'static str,
     pub widen: &'static str,
     pub narrow: &'static str,
+    pub scales: Option<ScaleKeys>,
 }
 
-impl BlockKeys {
-    pub(super) fn of(layout: KeyLayout) -> Self {
-        match layout {
-            KeyLayout::HuggingFace => Self {
-                attention: "self_attn",
-                norm1: "layer_norm1",
-                norm2: "layer_norm2",
-                widen: "mlp.fc1",
-                narrow: "mlp.fc2",
-            },
-            KeyLayout::OpenAi => Self {
-                attention: "attn",
-                norm1: "ln_1",
-                norm2: "ln_2",
-                widen: "mlp.c_fc",
-                narrow: "mlp.c_proj",
-            },
-        }
-    }
+/// Names of the factors behind attention and MLP, and what they start with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScaleKeys {
+    pub attention: &'static str,
+    pub mlp: &'static str,
+    pub init: f64,
 }
 
-/// Attention and an MLP, each behind a layer norm and beside a shortcut.
+/// Attention and an MLP, each behind a layer norm, beside a shortcut and, where a model has them, under learned factors.
 #[derive(Debug, Clone)]
-pub(super) struct Block {
+pub(crate) struct Block {
     norm1: LayerNorm,
     attention: MultiHeadAttention,
     norm2: LayerNorm,
@@ -62,8 +52,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    fn load(weights: &Weights, shape: BlockShape, layout: KeyLayout) -> Result<Self> {
-        let keys = BlockKeys::of(layout);
+    fn load(weights: &Weights, shape: BlockShape, keys: BlockKeys) -> Result<Self> {
         let BlockShape {
             width,
             heads,
@@ -71,27 +60,35 @@ impl Block {
             activation,
             eps,
         } = shape;
-        let attention_keys = match layout {
-            KeyLayout::HuggingFace => AttentionKeys::Split,
-            KeyLayout::OpenAi => AttentionKeys::Packed,
+        let scale = |key: fn(ScaleKeys) -> &'static str| -> Result<Option<LayerScale>> {
+            let load = |keys| LayerScale::load(&weights.pp(key(keys)), width, keys.init);
+            Ok(keys.scales.map(load).transpose()?)
         };
+        let (scale1, scale2) = (scale(|keys| keys.attention)?, scale(|keys| keys.mlp)?);
         Ok(Self {
             norm1: LayerNorm::load(&weights.pp(keys.norm1), width, eps)?,
-            attention: MultiHeadAttention::load(
+            attention: MultiHeadAttention::load_scaled(
                 &weights.pp(keys.attention),
                 width,
                 heads,
-                attention_keys,
+                keys.inside_attention,
+                scale1.as_ref(),
             )?,
             norm2: LayerNorm::load(&weights.pp(keys.norm2), width, eps)?,
             widen: Linear::load(&weights.pp(keys.widen), width, mlp_width, Bias::Yes)?,
             activation,
-            narrow: Linear::load(&weights.pp(keys.narrow), mlp_width, width, Bias::Yes)?,
+            narrow: Linear::load_scaled(
+                &weights.pp(keys.narrow),
+                mlp_width,
+                width,
+                Bias::Yes,
+                scale2.as_ref(),
+            )?,
         })
     }
 
     /// `[b, n, width]` to `[b, n, width]`.
-    pub(super) fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
         let x = self
             .attention
             .forward_beside(x, &self.norm1.forward(x)?, mask)?;
@@ -99,7 +96,7 @@ impl Block {
     }
 
     /// As [`forward`](Self::forward), and the attention `[b, heads, n, n]`.
-    pub(super) fn forward_with_weights(&self, x: &Tensor, mask: &Mask) -> Result<(Tensor, Tensor)> {
+    pub(crate) fn forward_with_weights(&self, x: &Tensor, mask: &Mask) -> Result<(Tensor, Tensor)> {
         let normed = self.norm1.forward(x)?;
         let (mixed, attention) = self.attention.forward_with_weights(&normed, mask)?;
         Ok((self.mlp(&(x + mixed)?)?, attention))
@@ -115,38 +112,46 @@ impl Block {
 
 /// A transformer's blocks, one after the other.
 #[derive(Debug, Clone)]
-pub(super) struct Blocks {
+pub(crate) struct Blocks {
     blocks: Arc<[Block]>,
     segments: Segments,
 }
 
 impl Blocks {
     /// Loads blocks 0..`layers` below a prefix.
-    pub(super) fn load(
+    pub(crate) fn load(
         weights: &Weights,
         layers: usize,
         shape: BlockShape,
-        layout: KeyLayout,
+        keys: BlockKeys,
     ) -> Result<Self> {
         Ok(Self {
             blocks: (0..layers)
-                .map(|i| Block::load(&weights.pp(i), shape, layout))
+                .map(|i| Block::load(&weights.pp(i), shape, keys))
                 .collect::<Result<_>>()?,
             segments: Segments::of(weights),
         })
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.blocks.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Block> {
-        self.blocks.iter()
+    /// Attention of every block on `[b, n, width]`, `[b, heads, n, n]` each.
+    pub(crate) fn attention(&self, x: &Tensor, mask: &Mask) -> Result<Vec<Tensor>> {
+        let mut x = x.clone();
+        let mut maps = Vec::with_capacity(self.blocks.len());
+        for block in self.blocks.iter() {
+            let (next, map) = block.forward_with_weights(&x, mask)?;
+            maps.push(map);
+            x = next;
+        }
+        Ok(maps)
     }
 
     /// Through some of the blocks, `[b, n, width]` to `[b, n, width]`.
-    pub(super) fn forward(&self, x: &Tensor, which: Range<usize>, mask: &Mask) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor, which: Range<usize>, mask: &Mask) -> Result<Tensor> {
         let mut x = x.clone();
         for i in which {
             if !self.segments.recompute() {
@@ -159,25 +164,5 @@ impl Blocks {
                 .run(&x, move |x| blocks[i].forward(x, &mask))?;
         }
         Ok(x)
-    }
-}
-
-/// A linear map without bias into the shared space, stored `[out, in]` or `[in, out]`.
-#[derive(Debug, Clone)]
-pub(super) enum Projection {
-    OutIn(Linear),
-    InOut(Tensor),
-}
-
-impl Projection {
-    /// `[b, in]` to `[b, out]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::OutIn(linear) => Ok(linear.forward(x)?),
-            // A plain product would compute a gradient of a frozen weight too.
-            Self::InOut(weight) => {
-                Ok(Linear::from_tensors(weight.t()?.contiguous()?, None).forward(x)?)
-            }
-        }
     }
 }
