@@ -105,6 +105,30 @@ impl MultiHeadAttention {
         self.out.forward_beside(shortcut, &self.mix(x, mask)?)
     }
 
+    /// [`MultiHeadAttention::forward_beside`] at the first positions alone, which look at all.
+    ///
+    /// - `shortcut`: `[b, count, dim]`, with `count` from 1 to n
+    /// - `x`: `[b, n, dim]`, f32
+    /// - returns `[b, count, dim]`
+    ///
+    /// Errors if `shortcut` has more positions than `x`.
+    pub fn first_beside(&self, shortcut: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let count = shortcut.dim(1)?;
+        let (q, k, v) = match &self.inputs {
+            Inputs::Split { q, k, v } => {
+                let first = x.narrow(1, 0, count)?.contiguous()?;
+                (q.forward(&first)?, k.forward(x)?, v.forward(x)?)
+            }
+            Inputs::Packed(_) => {
+                let (q, k, v) = self.project(x)?;
+                (q.narrow(1, 0, count)?, k, v)
+            }
+        };
+        let (k, v, mask) = self.prefixed(&k, &v, &Mask::None)?;
+        let mixed = kernels::attention(&q, &k, &v, self.heads, &mask, self.scale)?; // [b, count, dim]
+        self.out.forward_beside(shortcut, &mixed)
+    }
+
     /// Values as the attention mixes them, `[b, n, dim]`.
     fn mix(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
         let mixed = match &self.inputs {

@@ -95,6 +95,15 @@ impl Block {
         self.mlp(&x)
     }
 
+    /// As [`forward`](Self::forward) without a mask, at the first `count` positions alone, `[b, count, width]`.
+    fn forward_first(&self, x: &Tensor, count: usize) -> Result<Tensor> {
+        let first = x.narrow(1, 0, count)?.contiguous()?;
+        let first = self
+            .attention
+            .first_beside(&first, &self.norm1.forward(x)?)?;
+        self.mlp(&first)
+    }
+
     /// As [`forward`](Self::forward), and the attention `[b, heads, n, n]`.
     pub(crate) fn forward_with_weights(&self, x: &Tensor, mask: &Mask) -> Result<(Tensor, Tensor)> {
         let normed = self.norm1.forward(x)?;
@@ -136,6 +145,14 @@ impl Blocks {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.blocks.len()
+    }
+
+    /// Through the last block without a mask, to its first `count` positions alone, `[b, count, width]`: others need not be computed
+    /// for who does not look at them.
+    pub(crate) fn last_first(&self, x: &Tensor, count: usize) -> Result<Tensor> {
+        let blocks = self.blocks.clone();
+        self.segments
+            .run(x, move |x| blocks[blocks.len() - 1].forward_first(x, count))
     }
 
     /// Attention of every block on `[b, n, width]`, `[b, heads, n, n]` each.

@@ -125,11 +125,11 @@ impl Vit {
 
     /// From the input of the last block to the embedding, `[b, embed_dim]`.
     pub(super) fn head(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.projection
-            .forward(&self.pool(&self.last_hidden(hidden)?)?)
+        let class = self.blocks.last_first(hidden, 1)?; // [b, 1, width]
+        self.projection.forward(&self.pool(&class)?)
     }
 
-    /// The class token behind the last layer norm, `[b, width]`.
+    /// The first of tokens, the class token, behind the last layer norm, `[b, width]`.
     pub(super) fn pool(&self, last_hidden: &Tensor) -> Result<Tensor> {
         let class = last_hidden.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
         Ok(self.norm_after.forward(&class)?)

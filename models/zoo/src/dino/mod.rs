@@ -85,8 +85,8 @@ impl Dino {
     ///
     /// Errors with [`ZooError::PixelShape`].
     pub fn encode(&self, pixels: &Tensor) -> Result<Tensor> {
-        let class = self.hidden(pixels)?.narrow(1, 0, 1)?;
-        Ok(self.norm.forward(&class.squeeze(1)?.contiguous()?)?)
+        let class = self.blocks.last_first(&self.trunk(pixels)?, 1)?; // [b, 1, width]
+        Ok(self.norm.forward(&class.squeeze(1)?)?)
     }
 
     /// All that the tower says of images.

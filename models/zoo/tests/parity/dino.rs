@@ -134,6 +134,36 @@ fn gradients_behind_packed_layers_equal_those_behind_plain_ones() {
 }
 
 #[test]
+fn the_class_token_alone_has_the_gradients_that_it_has_among_all() {
+    let gradient = |class: fn(&Dino, &Tensor) -> Tensor| {
+        let weights = weights();
+        weights
+            .train_where(|key| key.contains("blocks.1."))
+            .unwrap();
+        let tower = load(&weights);
+        let pixels = Var::from_tensor(&inputs()["image56"]).unwrap();
+        let class = class(&tower, &pixels);
+        let cube = (class.sqr().unwrap() * &class).unwrap();
+        let gradients = cube.sum_all().unwrap().backward().unwrap();
+        let mut found = vec![gradients.get(&pixels).unwrap().clone()];
+        found.extend(
+            weights
+                .vars()
+                .iter()
+                .map(|(_, var)| gradients.get(var).unwrap().clone()),
+        );
+        found
+    };
+    let alone = gradient(|tower, pixels| tower.encode(pixels).unwrap());
+    let among = gradient(|tower, pixels| tower.features(pixels).unwrap().class);
+    assert_eq!(alone.len(), 1 + 14, "a block has fourteen tensors");
+    for (alone, among) in alone.iter().zip(&among) {
+        let size = values(among).iter().fold(1.0f32, |m, g| m.max(g.abs()));
+        assert_close("gradient", alone, among, 1e-5 * size);
+    }
+}
+
+#[test]
 fn a_batch_gives_what_its_members_give() {
     let (tower, pixels) = (load(&stream()), &inputs()["image56"]);
     let batch = tower.hidden(pixels).unwrap();

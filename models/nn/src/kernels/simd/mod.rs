@@ -16,6 +16,7 @@ mod memory;
 mod panel_product;
 mod panels;
 mod quantised;
+mod strided;
 mod tiles;
 mod vector;
 
@@ -24,6 +25,7 @@ pub(crate) use finish::{Finish, Value};
 pub(crate) use gathered::Gathered;
 pub use memory::{keep_freed_memory, release_freed_memory};
 pub(crate) use panels::Panels;
+pub(crate) use strided::{panel_rows, panel_width};
 pub(crate) use tiles::{Offsets, correlate_tile, tile};
 
 /// Which instructions the machine has.
