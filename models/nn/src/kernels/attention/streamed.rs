@@ -13,7 +13,7 @@ use crate::kernels::simd::{Matrix, panel_rows, panel_width, vectorised};
 
 vectorised! {
     /// Exponentials of each column's scores above its largest, and one over their sums.
-    fn exponentials(scores: &mut [f32], tops: &mut [f32], shares: &mut [f32]) {
+    fn exponentials<A>(scores: &mut [f32], tops: &mut [f32], shares: &mut [f32]) {
         let width = tops.len();
         tops.fill(f32::NEG_INFINITY);
         shares.fill(0.0);
@@ -24,7 +24,7 @@ vectorised! {
         }
         for row in scores.chunks_exact_mut(width) {
             for ((score, &top), sum) in row.iter_mut().zip(tops.iter()).zip(shares.iter_mut()) {
-                *score = exp(*score - top);
+                *score = exp::<A>(*score - top);
                 *sum += *score;
             }
         }

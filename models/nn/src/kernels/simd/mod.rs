@@ -62,19 +62,28 @@ pub(crate) fn isa() -> Isa {
 }
 
 /// Defines a function whose body is compiled once for each instruction set and chosen at run time.
+///
+/// A type parameter stands for the machine's `Arithmetic`.
 macro_rules! vectorised {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $crate::kernels::simd::vectorised! {
+            $(#[$meta])* $vis fn $name<Any>($($arg: $ty),*) $(-> $ret)? $body
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$kind:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(unsafe_code)]
         $vis fn $name($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            fn body($($arg: $ty),*) $(-> $ret)? $body
+            #[allow(clippy::extra_unused_type_parameters)]
+            fn body<$kind: $crate::kernels::math::Arithmetic>($($arg: $ty),*) $(-> $ret)? $body
             #[cfg(target_arch = "x86_64")]
             {
+                use $crate::kernels::math::Fused;
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                fn v4($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                fn v4($($arg: $ty),*) $(-> $ret)? { body::<Fused>($($arg),*) }
                 #[target_feature(enable = "avx2,fma")]
-                fn v3($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                fn v3($($arg: $ty),*) $(-> $ret)? { body::<Fused>($($arg),*) }
                 match $crate::kernels::simd::isa() {
                     // SAFETY: `isa` found the features that the function is compiled for.
                     $crate::kernels::simd::Isa::V4 => return unsafe { v4($($arg),*) },
@@ -83,7 +92,7 @@ macro_rules! vectorised {
                     $crate::kernels::simd::Isa::Portable => {}
                 }
             }
-            body($($arg),*)
+            body::<$crate::kernels::math::Split>($($arg),*)
         }
     };
 }
