@@ -69,3 +69,14 @@ pub enum ZooError {
         source: std::io::Error,
     },
 }
+
+impl ZooError {
+    /// Whether a device may be to blame: a tensor operation failed, not what was asked of it.
+    pub fn is_of_device(&self) -> bool {
+        match self {
+            Self::Tensor(_) => true,
+            Self::Layer(error) => error.is_of_device(),
+            _ => false,
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod checks;
 pub mod clip;
 pub mod dino;
+mod door;
 mod error;
 pub mod preprocess;
 mod shapes;

@@ -28,6 +28,7 @@ pub(crate) use composed::causal_mask;
 pub(crate) use conv::{FrozenConv, Then};
 pub(crate) use packed::{After, Packed, packable};
 pub(crate) use recurrent::Cell;
+pub(crate) use simd::instructions;
 pub use simd::{keep_freed_memory, release_freed_memory};
 
 /// `x Wᵀ + b` over the last axis.

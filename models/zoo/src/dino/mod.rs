@@ -12,6 +12,7 @@ mod positions;
 pub use crate::shapes::{Shapes, shapes};
 pub use config::{DinoConfig, Resizing};
 
+use crate::door::Door;
 use crate::error::{Result, ZooError};
 use crate::transformer::{BlockKeys, BlockShape, Blocks, ScaleKeys};
 use candle_core::Tensor;
@@ -19,6 +20,8 @@ use lucency_nn::{Activation, AttentionKeys, Bias, LayerNorm, Mask, PatchEmbeddin
 use positions::Positions;
 
 /// A loaded DINOv2 tower. Its tokens are the class token, the registers, and the patches row by row.
+///
+/// It takes tensors of any device and gives tensors of the processor, f32, wherever its own are; gradients find the same way back.
 #[derive(Debug, Clone)]
 pub struct Dino {
     config: DinoConfig,
@@ -28,6 +31,7 @@ pub struct Dino {
     positions: Positions,
     blocks: Blocks,
     norm: LayerNorm,
+    door: Door,
 }
 
 /// What the tower says of images, behind the last layer norm.
@@ -69,6 +73,7 @@ impl Dino {
             positions: Positions::load(weights, config)?,
             blocks: Blocks::load(&weights.pp("blocks"), config.layers, shape, keys(config))?,
             norm: LayerNorm::load(&weights.pp("norm"), width, config.layer_norm_eps)?,
+            door: Door::of(weights),
             config: config.clone(),
         })
     }
@@ -85,15 +90,19 @@ impl Dino {
     ///
     /// Errors with [`ZooError::PixelShape`].
     pub fn encode(&self, pixels: &Tensor) -> Result<Tensor> {
-        let class = self.blocks.last_first(&self.trunk(pixels)?, 1)?; // [b, 1, width]
-        Ok(self.norm.forward(&class.squeeze(1)?)?)
+        let trunk = self.inner_trunk(pixels)?;
+        let class = self.blocks.last_first(&trunk, 1)?; // [b, 1, width]
+        self.door.leave(&self.norm.forward(&class.squeeze(1)?)?)
     }
 
     /// All that the tower says of images.
     ///
     /// - `pixels`: as [`encode`](Self::encode)
     pub fn features(&self, pixels: &Tensor) -> Result<Features> {
-        let tokens = self.norm.forward(&self.hidden(pixels)?)?;
+        let tokens = self
+            .norm
+            .forward(&self.inner_head(&self.inner_trunk(pixels)?)?)?;
+        let tokens = self.door.leave(&tokens)?;
         let registers = self.config.registers;
         Ok(Features {
             class: tokens.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?,
@@ -110,7 +119,8 @@ impl Dino {
     /// - `pixels`: as [`encode`](Self::encode)
     /// - returns `[batch, 1 + registers + rows · columns, width]`
     pub fn hidden(&self, pixels: &Tensor) -> Result<Tensor> {
-        self.head(&self.trunk(pixels)?)
+        let hidden = self.inner_head(&self.inner_trunk(pixels)?)?;
+        self.door.leave(&hidden)
     }
 
     /// The tower but for its last block: the last representation whose positions still speak to each other.
@@ -118,6 +128,10 @@ impl Dino {
     /// - `pixels`: as [`encode`](Self::encode)
     /// - returns `[batch, 1 + registers + rows · columns, width]`
     pub fn trunk(&self, pixels: &Tensor) -> Result<Tensor> {
+        self.door.leave(&self.inner_trunk(pixels)?)
+    }
+
+    fn inner_trunk(&self, pixels: &Tensor) -> Result<Tensor> {
         let last = self.blocks.len() - 1;
         self.blocks
             .forward(&self.tokens(pixels)?, 0..last, &Mask::None)
@@ -125,6 +139,10 @@ impl Dino {
 
     /// The last block: from a [`trunk`](Self::trunk) to the [`hidden`](Self::hidden) tokens.
     pub fn head(&self, trunk: &Tensor) -> Result<Tensor> {
+        self.door.leave(&self.inner_head(&self.door.enter(trunk)?)?)
+    }
+
+    fn inner_head(&self, trunk: &Tensor) -> Result<Tensor> {
         let n = self.blocks.len();
         self.blocks.forward(trunk, n - 1..n, &Mask::None)
     }
@@ -145,7 +163,8 @@ impl Dino {
     /// - `pixels`: as [`encode`](Self::encode)
     /// - returns `[batch, heads, n, n]` a block over all tokens, the class token first
     pub fn attention_maps(&self, pixels: &Tensor) -> Result<Vec<Tensor>> {
-        self.blocks.attention(&self.tokens(pixels)?, &Mask::None)
+        let maps = self.blocks.attention(&self.tokens(pixels)?, &Mask::None)?;
+        maps.iter().map(|map| self.door.leave(map)).collect()
     }
 
     /// Rows and columns of an image's patches.
@@ -169,13 +188,14 @@ impl Dino {
     /// What enters the first block. Registers have no position.
     fn tokens(&self, pixels: &Tensor) -> Result<Tensor> {
         let (rows, columns) = self.grid(pixels)?;
+        let pixels = self.door.enter(pixels)?;
         let batch = pixels.dim(0)?;
         let spread = |token: &Tensor| -> Result<Tensor> {
             let (_, n, width) = token.dims3()?;
             Ok(token.broadcast_as((batch, n, width))?)
         };
         let places = self.positions.places(rows, columns)?;
-        let patches = self.patches.forward(pixels)?.broadcast_add(&places)?; // [b, n, width]
+        let patches = self.patches.forward(&pixels)?.broadcast_add(&places)?; // [b, n, width]
         let mut parts = vec![spread(&(&self.class + self.positions.class())?)?];
         if let Some(registers) = &self.registers {
             parts.push(spread(registers)?);

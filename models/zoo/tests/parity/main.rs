@@ -11,6 +11,7 @@ mod dino;
 mod dino_adapted;
 mod encoders;
 mod mevf;
+mod places;
 mod preprocess;
 mod qcr;
 mod tokenizer;

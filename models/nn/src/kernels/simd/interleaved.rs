@@ -55,11 +55,12 @@ impl Source for Interleaved<'_> {
         let mut sums = [[unsafe { V::zero() }; N]; M];
         let x = &self.block[row * self.inputs + strip.inputs.start * M..];
         let x = &x[..strip.inputs.len() * M];
-        let mut panel = strip.panel;
+        let (mut panel, mut ahead) = (strip.panel, strip.ahead);
         for x in x.as_chunks::<M>().0 {
             // SAFETY: the panel has a place for every input.
-            unsafe { strip.add(&mut sums, panel, |i| x[i]) };
+            unsafe { strip.add(&mut sums, panel, ahead, |i| x[i]) };
             panel = panel.wrapping_add(strip.step);
+            ahead = ahead.wrapping_add(strip.pace);
         }
         sums
     }

@@ -39,26 +39,49 @@ pub(crate) enum Isa {
     Portable,
 }
 
-/// The best instruction set of this machine, asked once.
+/// Names the instruction set to use, `avx512`, `avx2` or `portable`; one that the machine lacks is not used. To see what
+/// another machine would do.
+const CHOICE: &str = "LUCENCY_INSTRUCTIONS";
+
+/// The best instruction set of this machine, or a lesser one that [`CHOICE`] names; asked once.
 pub(crate) fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
     *ISA.get_or_init(|| {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("fma")
-            {
-                return Isa::V4;
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                return Isa::V3;
-            }
+        let choice = std::env::var(CHOICE).unwrap_or_default();
+        match (choice.as_str(), best()) {
+            ("portable", _) => Isa::Portable,
+            ("avx2", Isa::V4) => Isa::V3,
+            (_, best) => best,
         }
-        Isa::Portable
     })
+}
+
+fn best() -> Isa {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("fma")
+        {
+            return Isa::V4;
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return Isa::V3;
+        }
+    }
+    Isa::Portable
+}
+
+/// What the kernels use of this machine, for people.
+pub(crate) fn instructions() -> &'static str {
+    match isa() {
+        Isa::V4 => "AVX-512",
+        Isa::V3 => "AVX2",
+        Isa::Portable if cfg!(target_arch = "aarch64") => "NEON",
+        Isa::Portable => "no vector extensions",
+    }
 }
 
 /// Defines a function whose body is compiled once for each instruction set and chosen at run time.
