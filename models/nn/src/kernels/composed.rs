@@ -66,6 +66,11 @@ pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -
     })
 }
 
+/// `factors` are of the operand's type, or f32.
+pub(crate) fn scale(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
+    Ok(x.broadcast_mul(&factors.to_dtype(x.dtype())?)?)
+}
+
 pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
     let y = match function {
         Activation::QuickGelu => (x * candle_nn::ops::sigmoid(&(x * 1.702)?)?)?,

@@ -4,23 +4,24 @@
 //! Both published key layouts are read, and both image towers. Tensors that old files carry besides the model's own
 //! (`position_ids`, `num_batches_tracked`) are ignored; none is ever invented.
 
-mod block;
 mod config;
 mod infer;
 mod init;
+mod parts;
 mod resnet;
 mod text;
 mod tower;
 mod vit;
 
+pub use crate::shapes::{Shapes, shapes};
 pub use config::{
     ClipConfig, KeyLayout, Pooling, ResNetConfig, TextConfig, VisionConfig, VitConfig,
 };
-pub use infer::Shapes;
 pub use tower::{ImageEncoder, TextEncoder};
 
+use crate::door::Door;
 use crate::error::Result;
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use lucency_nn::{Init, Mode, Weights, ops};
 use resnet::ResNet;
 use text::TextTower;
@@ -35,8 +36,7 @@ pub struct Clip {
     image: ImageTower,
     text: TextTower,
     logit_scale: Tensor,
-    device: Device,
-    dtype: DType,
+    door: Door,
 }
 
 #[derive(Debug, Clone)]
@@ -67,24 +67,8 @@ impl Clip {
                 .wide()
                 .get((), "logit_scale", Init::Const(init::LOGIT_SCALE))?,
             config: config.clone(),
-            device: weights.device().clone(),
-            dtype: weights.compute_type(),
+            door: Door::of(weights),
         })
-    }
-
-    /// Numbers as the towers take them.
-    fn enter(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.to_device(&self.device)?.to_dtype(self.dtype)?)
-    }
-
-    /// Token numbers as the text tower takes them.
-    fn enter_ids(&self, ids: &Tensor) -> Result<Tensor> {
-        Ok(ids.to_device(&self.device)?)
-    }
-
-    /// Numbers as they are wanted outside.
-    fn leave(&self, y: &Tensor) -> Result<Tensor> {
-        Ok(y.to_device(&Device::Cpu)?.to_dtype(DType::F32)?)
     }
 
     /// What the model is made of.
@@ -100,8 +84,8 @@ impl Clip {
     ///
     /// Errors if `side` is not the model's image size; a vision transformer ignores less than a patch at the right and bottom.
     pub fn encode_image(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
-        let hidden = self.inner_trunk(&self.enter(pixels)?, mode)?;
-        self.leave(&self.inner_head(&hidden, mode)?)
+        let hidden = self.inner_trunk(&self.door.enter(pixels)?, mode)?;
+        self.door.leave(&self.inner_head(&hidden, mode)?)
     }
 
     /// Encodes texts.
@@ -111,7 +95,8 @@ impl Clip {
     ///
     /// Errors if there are too many positions or an id is outside the vocabulary.
     pub fn encode_text(&self, ids: &Tensor) -> Result<Tensor> {
-        self.leave(&self.text.forward(&self.enter_ids(ids)?)?)
+        self.door
+            .leave(&self.text.forward(&self.door.enter_ids(ids)?)?)
     }
 
     /// Encodes texts with learned vectors in place of their first words, as prompt learning does.
@@ -123,13 +108,15 @@ impl Clip {
     /// Errors if a text ends within its first m + 1 positions.
     /// Source: Zhou et al. 2022 (CoOp), eq. 2.
     pub fn encode_text_with_context(&self, ids: &Tensor, context: &Tensor) -> Result<Tensor> {
-        let (ids, context) = (self.enter_ids(ids)?, self.enter(context)?);
-        self.leave(&self.text.forward_with_context(&ids, &context)?)
+        let (ids, context) = (self.door.enter_ids(ids)?, self.door.enter(context)?);
+        self.door
+            .leave(&self.text.forward_with_context(&ids, &context)?)
     }
 
     /// The vectors of tokens as they enter the text tower, before positions, `[batch, n, width]`.
     pub fn token_vectors(&self, ids: &Tensor) -> Result<Tensor> {
-        self.leave(&self.text.token_vectors(&self.enter_ids(ids)?)?)
+        self.door
+            .leave(&self.text.token_vectors(&self.door.enter_ids(ids)?)?)
     }
 
     /// Embeds images: as [`encode_image`](Self::encode_image), scaled to unit length.
@@ -144,7 +131,7 @@ impl Clip {
 
     /// The natural logarithm of what multiplies a cosine, shape `[]`.
     pub fn logit_scale(&self) -> Result<Tensor> {
-        self.leave(&self.logit_scale)
+        self.door.leave(&self.logit_scale)
     }
 
     /// Scaled cosines.
@@ -164,9 +151,9 @@ impl Clip {
             ImageTower::Vit(vit) => vit.grid(),
             ImageTower::ResNet(resnet) => resnet.grid(),
         };
-        let hidden = self.inner_trunk(&self.enter(pixels)?, mode)?;
+        let hidden = self.inner_trunk(&self.door.enter(pixels)?, mode)?;
         Ok(Trunk {
-            hidden: self.leave(&hidden)?,
+            hidden: self.door.leave(&hidden)?,
             grid: (side, side),
         })
     }
@@ -183,7 +170,8 @@ impl Clip {
     /// - `hidden`: a trunk's representation, shaped as in [`Trunk`]
     /// - returns `[batch, embed_dim]`, not normalised
     pub fn head(&self, hidden: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.leave(&self.inner_head(&self.enter(hidden)?, mode)?)
+        self.door
+            .leave(&self.inner_head(&self.door.enter(hidden)?, mode)?)
     }
 
     fn inner_head(&self, hidden: &Tensor, mode: Mode) -> Result<Tensor> {
@@ -210,10 +198,10 @@ impl Clip {
     /// - returns `[batch, heads, 1 + n, 1 + n]` a block, the class token first; nothing for a ResNet
     pub fn attention_maps(&self, pixels: &Tensor) -> Result<Vec<Tensor>> {
         let maps = match &self.image {
-            ImageTower::Vit(vit) => vit.attention(&self.enter(pixels)?)?,
+            ImageTower::Vit(vit) => vit.attention(&self.door.enter(pixels)?)?,
             ImageTower::ResNet(_) => Vec::new(),
         };
-        maps.iter().map(|map| self.leave(map)).collect()
+        maps.iter().map(|map| self.door.leave(map)).collect()
     }
 
     /// Maps inside the image tower, to compare with other implementations.
@@ -221,7 +209,7 @@ impl Clip {
     /// - returns a ResNet's stem and four stages, `[batch, channels, rows, columns]` each, or a vision transformer's last block
     ///   `[batch, 1 + n, width]` and the class token behind the last layer norm `[batch, width]`
     pub fn image_activations(&self, pixels: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
-        let pixels = self.enter(pixels)?;
+        let pixels = self.door.enter(pixels)?;
         let maps = match &self.image {
             ImageTower::ResNet(resnet) => resnet.stages(&pixels, mode)?,
             ImageTower::Vit(vit) => {
@@ -230,24 +218,15 @@ impl Clip {
                 vec![hidden, pooled]
             }
         };
-        maps.iter().map(|map| self.leave(map)).collect()
+        maps.iter().map(|map| self.door.leave(map)).collect()
     }
 
     /// States inside the text tower, to compare with other implementations.
     ///
     /// - returns every position `[batch, n, width]` and the pooled position `[batch, width]`, both behind the last layer norm
     pub fn text_activations(&self, ids: &Tensor) -> Result<(Tensor, Tensor)> {
-        let ids = self.enter_ids(ids)?;
+        let ids = self.door.enter_ids(ids)?;
         let (every, pooled) = (self.text.last_hidden(&ids)?, self.text.pooled(&ids)?);
-        Ok((self.leave(&every)?, self.leave(&pooled)?))
+        Ok((self.door.leave(&every)?, self.door.leave(&pooled)?))
     }
-}
-
-/// The shapes of a store's tensors, as [`ClipConfig::infer_from_openai_keys`] takes them.
-pub fn shapes(weights: &Weights) -> Shapes {
-    weights
-        .tensors()
-        .into_iter()
-        .map(|(key, tensor)| (key, tensor.dims().to_vec()))
-        .collect()
 }

@@ -7,6 +7,8 @@ mod clip_openai;
 mod clip_packed;
 mod clip_quantised;
 mod clip_resnet;
+mod dino;
+mod dino_adapted;
 mod encoders;
 mod mevf;
 mod places;

@@ -4,6 +4,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use lucency_nn::{Mode, Place, Precision, Weights};
 use lucency_zoo::clip::{Clip, ClipConfig, KeyLayout};
+use lucency_zoo::dino::Dino;
 
 use crate::clip_fresh::{all, batch, vit};
 
@@ -76,4 +77,38 @@ fn gradients_find_the_way_through_a_tower_in_other_numbers() {
         &slope(&Place::processor()),
     );
     assert!(apart < 1e-4, "{apart}");
+}
+
+#[test]
+fn dinov2_gives_the_processors_results_and_gradients_wherever_it_is() {
+    let run = |precision: Precision| {
+        let weights = Weights::fresh(7, &Device::Cpu).in_precision(precision);
+        let tower = Dino::load(&weights, &crate::dino::config()).unwrap();
+        let pixels = Var::from_tensor(&crate::dino::inputs()["image56x84"]).unwrap();
+        let y = tower.encode(pixels.as_tensor()).unwrap();
+        let cube = (y.sqr().unwrap() * &y).unwrap().sum_all().unwrap();
+        let slope = cube
+            .backward()
+            .unwrap()
+            .get(pixels.as_tensor())
+            .unwrap()
+            .clone();
+        let patches = tower.features(&pixels).unwrap().patches;
+        let whole = tower.head(&tower.trunk(&pixels).unwrap()).unwrap();
+        [y, patches, whole, slope].map(|t| t.detach())
+    };
+    let here = run(Precision::F32);
+    for (precision, tolerance) in [
+        (Precision::F64, 1e-4),
+        (Precision::F16, 2e-2),
+        (Precision::Bf16, 1e-1),
+    ] {
+        // Gradients fall below the range of 16-bit numbers.
+        let compared = if precision == Precision::F64 { 4 } else { 3 };
+        for (found, wanted) in run(precision).iter().zip(&here).take(compared) {
+            assert_eq!(found.dtype(), DType::F32, "what leaves a tower is f32");
+            let apart = apart(found, wanted);
+            assert!(apart < tolerance, "{precision:?}: {apart}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ mod memory;
 mod panel_product;
 mod panels;
 mod quantised;
+mod strided;
 mod tiles;
 mod vector;
 
@@ -24,6 +25,7 @@ pub(crate) use finish::{Finish, Value};
 pub(crate) use gathered::Gathered;
 pub use memory::{keep_freed_memory, release_freed_memory};
 pub(crate) use panels::Panels;
+pub(crate) use strided::{panel_rows, panel_width};
 pub(crate) use tiles::{Offsets, correlate_tile, tile};
 
 /// Which instructions the machine has.
@@ -83,19 +85,28 @@ pub(crate) fn instructions() -> &'static str {
 }
 
 /// Defines a function whose body is compiled once for each instruction set and chosen at run time.
+///
+/// A type parameter stands for the machine's `Arithmetic`.
 macro_rules! vectorised {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $crate::kernels::simd::vectorised! {
+            $(#[$meta])* $vis fn $name<Any>($($arg: $ty),*) $(-> $ret)? $body
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$kind:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(unsafe_code)]
         $vis fn $name($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            fn body($($arg: $ty),*) $(-> $ret)? $body
+            #[allow(clippy::extra_unused_type_parameters)]
+            fn body<$kind: $crate::kernels::math::Arithmetic>($($arg: $ty),*) $(-> $ret)? $body
             #[cfg(target_arch = "x86_64")]
             {
+                use $crate::kernels::math::Fused;
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                fn v4($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                fn v4($($arg: $ty),*) $(-> $ret)? { body::<Fused>($($arg),*) }
                 #[target_feature(enable = "avx2,fma")]
-                fn v3($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                fn v3($($arg: $ty),*) $(-> $ret)? { body::<Fused>($($arg),*) }
                 match $crate::kernels::simd::isa() {
                     // SAFETY: `isa` found the features that the function is compiled for.
                     $crate::kernels::simd::Isa::V4 => return unsafe { v4($($arg),*) },
@@ -104,7 +115,7 @@ macro_rules! vectorised {
                     $crate::kernels::simd::Isa::Portable => {}
                 }
             }
-            body($($arg),*)
+            body::<$crate::kernels::math::Split>($($arg),*)
         }
     };
 }
