@@ -61,8 +61,8 @@ impl Clip {
     /// Errors if the configuration cannot exist, or a tensor is missing or has another shape.
     pub fn load(weights: &Weights, config: &ClipConfig) -> Result<Self> {
         Ok(Self {
-            image: ImageEncoder::load(weights, config)?.0,
-            text: TextEncoder::load(weights, config)?.0,
+            image: ImageEncoder::load(weights, config)?.tower,
+            text: TextEncoder::load(weights, config)?.tower,
             logit_scale: weights
                 .wide()
                 .get((), "logit_scale", Init::Const(init::LOGIT_SCALE))?,
