@@ -42,12 +42,10 @@ impl ImageEncoder {
 
     /// As [`Clip::encode_image`](super::Clip::encode_image).
     pub fn encode(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
-        let pixels = self.door.enter(pixels)?;
-        let embedded = match &self.tower {
-            ImageTower::Vit(vit) => vit.head(&vit.trunk(&pixels)?)?,
-            ImageTower::ResNet(resnet) => resnet.head(&resnet.trunk(&pixels, mode)?, mode)?,
-        };
-        self.door.leave(&embedded)
+        self.door.pass(pixels, |pixels| match &self.tower {
+            ImageTower::Vit(vit) => vit.head(&vit.trunk(pixels)?),
+            ImageTower::ResNet(resnet) => resnet.head(&resnet.trunk(pixels, mode)?, mode),
+        })
     }
 }
 
@@ -74,7 +72,6 @@ impl TextEncoder {
 
     /// As [`Clip::encode_text`](super::Clip::encode_text).
     pub fn encode(&self, ids: &Tensor) -> Result<Tensor> {
-        let embedded = self.tower.forward(&self.door.enter_ids(ids)?)?;
-        self.door.leave(&embedded)
+        self.door.pass_ids(ids, |ids| self.tower.forward(ids))
     }
 }
