@@ -70,7 +70,7 @@ struct Row {
     recommended: bool,
 }
 
-const ROWS: [Row; 8] = [
+const ROWS: [Row; 9] = [
     Row {
         id: "few_labels",
         title: "Few labels: probe",
@@ -87,8 +87,8 @@ const ROWS: [Row; 8] = [
     },
     Row {
         id: "reports",
-        title: "Reports: contrastive",
-        description: "Learns your reports’ words for what images show, for search by words. The image tower stays as it is.",
+        title: "Reports: linear heads",
+        description: "Learns which words of your reports go with which texture of images, for search. Seconds; the towers stay as they are.",
         method: TrainingMethod::Contrastive,
         recommended: true,
     },
@@ -118,6 +118,13 @@ const ROWS: [Row; 8] = [
         title: "All weights",
         description: "Changes the whole model. For thousands of cases; slow, and it forgets the most.",
         method: TrainingMethod::Full,
+        recommended: false,
+    },
+    Row {
+        id: "text_tower",
+        title: "Reports: text tower",
+        description: "Contrastive training of the text tower. For thousands of reports. The image tower stays as it is.",
+        method: TrainingMethod::Contrastive,
         recommended: false,
     },
     Row {
@@ -155,6 +162,7 @@ pub fn preset_of_method(method: TrainingMethod) -> String {
 
 fn plan_of(row: &Row) -> TunePlan {
     match row.id {
+        "reports" => TunePlan::report_heads(),
         "pubmedclip" => TunePlan::pubmedclip(),
         _ => TunePlan::preset(row.method.into()),
     }
@@ -168,6 +176,12 @@ fn stated(row: &Row) -> TrainingOptions {
         };
     }
     let plan = plan_of(row);
+    if plan.report_heads {
+        return TrainingOptions {
+            seed: Some(plan.seed),
+            ..TrainingOptions::default()
+        };
+    }
     let only =
         |methods: &[TrainingMethod], value: usize| methods.contains(&row.method).then_some(value);
     use TrainingMethod::{Contrastive, Full, Lora, Prefix, Prompt};
@@ -210,6 +224,9 @@ pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMetho
         return Ok((row.method, Numbers::Probe(ProbePlan { seed, ..default })));
     }
     let mut plan = plan_of(row);
+    if plan.report_heads {
+        refuse_steps(row, options)?;
+    }
     if let Some(rate) = options.rate {
         if !(rate > 0.0 && rate.is_finite()) {
             return Err(refuse("bad_plan", "a learning rate is a positive number"));
@@ -227,6 +244,29 @@ pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMetho
     plan.checkpointing = options.checkpointing.unwrap_or(plan.checkpointing);
     plan.check()?;
     Ok((row.method, Numbers::Tune(plan)))
+}
+
+/// Refuses numbers of steps for what is solved without any.
+fn refuse_steps(row: &Row, options: &TrainingOptions) -> Result<()> {
+    let TrainingOptions {
+        epochs: None,
+        batch: None,
+        rate: None,
+        frozen_blocks: None,
+        locked_images: None,
+        checkpointing: None,
+        ..
+    } = options
+    else {
+        return Err(refuse(
+            "bad_plan",
+            format!(
+                "the preset `{}` is solved in one go and has no rate, epochs, batch, frozen blocks, locked images or checkpointing: leave them out, or take the preset text_tower",
+                row.id
+            ),
+        ));
+    };
+    Ok(())
 }
 
 /// Refuses 16-bit training: it runs on the processor, which has no arithmetic in bf16 and would widen every product to f32 and back.
@@ -262,6 +302,13 @@ mod tests {
         };
         let message = numbers("hundreds", &mixed).err().unwrap().to_string();
         assert!(message.contains("take f32"), "{message}");
+        let fast = TrainingOptions {
+            epochs: Some(3),
+            ..TrainingOptions::default()
+        };
+        assert!(numbers("text_tower", &fast).is_ok());
+        let message = numbers("reports", &fast).err().unwrap().to_string();
+        assert!(message.contains("text_tower"), "{message}");
         let message = numbers("none", &options).err().unwrap().to_string();
         assert!(message.contains("few_labels"), "{message}");
     }
