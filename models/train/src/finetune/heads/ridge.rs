@@ -72,10 +72,10 @@ mod tests {
         // By hand: (X'X + 15 I) B = X'Y with X'X = [[20, -2], [-2, 10]] and X'Y = [[14, 6], [-1, -1]].
         let det = 35.0 * 25.0 - 4.0;
         let wanted = [
-            (25.0 * 14.0 + 2.0 * -1.0) / det,
-            (25.0 * 6.0 + 2.0 * -1.0) / det,
-            (2.0 * 14.0 + 35.0 * -1.0) / det,
-            (2.0 * 6.0 + 35.0 * -1.0) / det,
+            (25.0 * 14.0 - 2.0) / det,
+            (25.0 * 6.0 - 2.0) / det,
+            (2.0 * 14.0 - 35.0) / det,
+            (2.0 * 6.0 - 35.0) / det,
         ];
         for (found, wanted) in tall.iter().zip(wanted) {
             assert!((found - wanted).abs() < 1e-12, "{tall:?}");

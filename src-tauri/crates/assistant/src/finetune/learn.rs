@@ -19,7 +19,7 @@ use super::scored::{Judged, Scored};
 use crate::error::{AssistantError, Result};
 
 /// Folds of whole patients by which pairs are judged that nobody was left out of.
-const FOLDS: usize = 5;
+pub(super) const FOLDS: usize = 5;
 
 impl Site<'_> {
     pub(super) fn probe(
