@@ -201,7 +201,10 @@ test('a version is deleted only after it was asked for twice', async () => {
 /** Takes an adapter without a report in, and chooses cases to judge it on. */
 async function judge() {
   await fireEvent.click(screen.getByTestId('adapter-import'))
-  await waitFor(() => expect(version('imported')).toBeTruthy())
+  // Its buttons work once the list is there.
+  await waitFor(() =>
+    expect(within(version('imported')).getByTestId<HTMLButtonElement>('activate').disabled).toBe(false),
+  )
   await fireEvent.click(within(version('imported')).getByTestId('activate'))
   expect((await screen.findByTestId('refusal')).textContent).toContain('nobody judged it here')
   await fireEvent.click(within(version('imported')).getByTestId('version-judge'))

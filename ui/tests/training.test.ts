@@ -204,6 +204,8 @@ describe('a run that is put together', () => {
     expect(run.chosen?.options.locked_images).toBeNull()
     run.columns.report = 'note'
     run.take('reports')
+    expect(run.chosen?.options.locked_images).toBeNull()
+    run.take('text_tower')
     expect(run.chosen?.options.locked_images).not.toBeNull()
     run.lockImages(!run.chosen?.options.locked_images)
     await run.look()

@@ -106,6 +106,11 @@ pub fn choose_cases(window: &Window, folder: &Path) {
 fn train(window: &Window, folder: &Path) {
     choose_cases(window, folder);
     window.click("method-reports");
+    assert!(
+        !window.has("option-locked_images"),
+        "heads have no towers to train"
+    );
+    window.click("method-text_tower");
     window.until(
         "contrastive training offers to keep the image tower, and does",
         "return document.querySelector('[data-testid=option-locked_images]')?.checked === true",

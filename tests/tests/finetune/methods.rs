@@ -68,6 +68,11 @@ fn every_method_leaves_a_run_an_adapter_and_a_report() {
         let words = [
             "train", method, "--name", method, "--epochs", "1", "--batch", "6",
         ];
+        let recipe: &[&str] = match method {
+            "contrastive" => &["--preset", "text-tower"],
+            _ => &[],
+        };
+        let words = [&words[..], recipe].concat();
         let report = json(home, &on(&words, &data, &trained, columns));
         assert_eq!(
             (&report["method"], &report["adapter"]),
@@ -158,4 +163,37 @@ fn every_method_leaves_a_run_an_adapter_and_a_report() {
         home.join("adapters/full/model.safetensors").is_file(),
         "its adapter stays"
     );
+}
+
+#[test]
+fn reports_are_learned_by_linear_heads_in_one_go() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (home, data) = (home.path(), home.path().join("data"));
+    std::fs::create_dir(&data).expect("a folder");
+    let trained = table(&data, "trained.csv", &cases(&data, 1, 12));
+    let judged = table(&data, "judged.csv", &cases(&data, 4000, 6));
+    let words = ["train", "contrastive", "--name", "heads"];
+    let steps = [&words[..], &["--epochs", "3"]].concat();
+    refused(
+        home,
+        &on(&steps, &data, &trained, REPORTS),
+        "bad_plan",
+        "text_tower",
+    );
+    let report = json(home, &on(&words, &data, &trained, REPORTS));
+    assert_eq!(report["steps"], 0);
+    assert!(report["retrieval"]["recall_at_5"].is_number(), "{report}");
+    assert!(
+        report["forgotten"]
+            .as_array()
+            .is_some_and(|f| !f.is_empty()),
+        "{report}"
+    );
+    let shown = json(home, &["runs", "show", "heads"]);
+    assert_eq!(shown["run"]["state"], "finished");
+    let found = ["eval", "finetune", "--adapter", "heads"];
+    let found = json(home, &on(&found, &data, &judged, REPORTS));
+    assert!(found["retrieval"]["gain"]["low"].is_number(), "{found}");
+    let page = json(home, &["adapters", "show", "heads"]);
+    assert_eq!(page["retrieval"].as_array().map(Vec::len), Some(6));
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 /// - returns `[n, m]`; `None` if `a` is not positive definite
 ///
 /// Source: Golub and Van Loan 2013, section 4.2.
-pub(super) fn solve(mut a: Vec<f64>, n: usize, b: &[f64]) -> Option<Vec<f64>> {
+pub(crate) fn solve(mut a: Vec<f64>, n: usize, b: &[f64]) -> Option<Vec<f64>> {
     factorise(&mut a, n)?;
     let m = b.len() / n.max(1);
     // Every thread takes a share of the right-hand sides.

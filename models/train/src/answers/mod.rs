@@ -1,6 +1,6 @@
 //! Training the answer head on frozen towers: features are computed once, so an epoch takes seconds.
 
-mod cholesky;
+pub(crate) mod cholesky;
 mod data;
 mod ensemble;
 mod fit;

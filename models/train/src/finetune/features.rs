@@ -192,6 +192,11 @@ impl Seen {
     }
 }
 
+/// The numbers of [`FeatureSet::Texture`] of prepared pictures as displayed, `[pictures, features]`.
+pub(super) fn texture_of(clip: &Clip, pixels: &Tensor) -> Result<Tensor> {
+    Ok(Tensor::cat(&texture(&maps_of(clip, pixels)?)?, 1)?)
+}
+
 /// Maps with positions, `[b, channels, rows, columns]` each, from early to late.
 fn maps_of(clip: &Clip, pixels: &Tensor) -> Result<Vec<Tensor>> {
     let inside = clip.image_activations(pixels, Mode::Eval)?;

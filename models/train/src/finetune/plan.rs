@@ -50,6 +50,10 @@ pub struct TunePlan {
     /// (LiT), section 3.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub locked_images: bool,
+    /// Whether linear heads are fitted on frozen towers in closed form instead of any weight being trained, for contrastive training. See
+    /// [`ReportHeads`](super::ReportHeads).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub report_heads: bool,
     /// Whether the towers' blocks are computed again in the backward pass instead of kept: less memory, one forward pass more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub checkpointing: bool,
@@ -101,8 +105,17 @@ impl TunePlan {
             layer_decay: if method == Method::Full { 0.75 } else { 1.0 },
             frozen_blocks: 0,
             locked_images: method == Method::Contrastive,
+            report_heads: false,
             checkpointing: false,
             precision: Precision::F32,
+        }
+    }
+
+    /// Linear heads on frozen towers, for some hundred reports: there are no steps.
+    pub fn report_heads() -> Self {
+        Self {
+            report_heads: true,
+            ..Self::preset(Method::Contrastive)
         }
     }
 

@@ -12,6 +12,7 @@ use lucency_zoo::tokenizer::ClipTokenizer;
 use rand::Rng;
 
 use super::Method;
+use super::heads::ReportHeads;
 use super::plan::{TunePlan, blocks, depth};
 use crate::contrastive::{TextBatch, normalise};
 use crate::data::{Augment, Facing, Warp, augment, rng_for};
@@ -35,6 +36,8 @@ pub struct Towers {
     checkpointing: Option<Arc<Checkpointing>>,
     /// Learned context vectors, `[m, width]`.
     pub context: Option<Tensor>,
+    /// Linear heads that embed in the towers' place.
+    heads: Option<ReportHeads>,
     precision: Precision,
     /// How images are prepared.
     pub preprocess: Preprocess,
@@ -62,6 +65,8 @@ impl Towers {
             (Precision::F32, Precision::F64) => Precision::F64,
             (planned, _) => planned,
         };
+        let mut tensors = tensors;
+        let heads = ReportHeads::take(&mut tensors)?;
         let tensors = placed(tensors, &place.device)?;
         let first_context = tensors.get(CONTEXT).cloned();
         // What stays frozen is packed; what is trained stays as it is.
@@ -78,6 +83,7 @@ impl Towers {
         match plan.method {
             Method::Lora | Method::Ia3 | Method::Prefix => weights.train_where(Adaptation::owns)?,
             Method::Prompt => weights.train_where(|key| key == CONTEXT)?,
+            Method::Contrastive if plan.report_heads => {}
             Method::Full | Method::Contrastive => {
                 let deep = move |key: &str| frozen == 0 || depth(key, deepest) >= frozen;
                 weights.train_where(move |key| deep(key) && !(locked && of_images(key)))?;
@@ -97,7 +103,7 @@ impl Towers {
             }
             _ => None,
         };
-        if plan.method != Method::Probe && weights.vars().is_empty() {
+        if plan.method != Method::Probe && !plan.report_heads && weights.vars().is_empty() {
             return Err(TrainError::Plan(format!(
                 "no layer of the pack ends in one of the targets {:?}",
                 plan.targets
@@ -110,6 +116,7 @@ impl Towers {
             checkpointing,
             context,
             precision,
+            heads,
             preprocess: preprocess.clone(),
             tokenizer: tokenizer.clone(),
         })
@@ -122,11 +129,27 @@ impl Towers {
 
     /// What the method added or changed, by key: an adapter's tensors, or every trainable one.
     pub fn trained(&self) -> BTreeMap<String, Tensor> {
+        if let Some(heads) = &self.heads {
+            return heads.tensors();
+        }
         self.weights
             .vars()
             .into_iter()
             .map(|(key, var)| (key, var.as_detached_tensor()))
             .collect()
+    }
+
+    /// The same towers with heads that embed in their place.
+    pub(super) fn with_heads(self, heads: ReportHeads) -> Self {
+        Self {
+            heads: Some(heads),
+            ..self
+        }
+    }
+
+    /// Whether heads embed in the towers' place.
+    pub(super) fn has_heads(&self) -> bool {
+        self.heads.is_some()
     }
 
     /// Turns dropout on for a step of a run, or off.
@@ -168,6 +191,9 @@ impl Towers {
 
     /// Texts as unit vectors, `[texts, d]`; behind learned context vectors if the method has them.
     pub fn embed_texts(&self, texts: &[String]) -> Result<Tensor> {
+        if let Some(heads) = &self.heads {
+            return heads.texts(&self.tokenizer, texts);
+        }
         let longest = self.clip.config().text.context;
         let raw = match &self.context {
             None => {
@@ -229,6 +255,9 @@ impl Towers {
 
     /// Images as unit vectors, `[images, d]`. Norms keep the pack's statistics: a site's batches are too small to give their own.
     pub fn embed_pixels(&self, pixels: &Tensor) -> Result<Tensor> {
+        if let Some(heads) = &self.heads {
+            return heads.images(&self.clip, pixels);
+        }
         let raw = self.clip.encode_image(pixels, Mode::Eval)?;
         Ok(ops::l2_normalise(&raw)?)
     }

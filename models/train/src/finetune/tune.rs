@@ -13,6 +13,7 @@ use lucency_zoo::tokenizer::ClipTokenizer;
 use super::Method;
 use super::classify::{Classify, Task};
 use super::features::Pictures;
+use super::heads::fit_heads;
 use super::pairs::Pairs;
 use super::plan::{TunePlan, blocks, depth};
 use super::towers::Towers;
@@ -105,6 +106,11 @@ pub fn tune_pairs(
     report: &mut dyn FnMut(Progress),
 ) -> Result<Tuned> {
     let towers = begin(model, plan, run)?;
+    if plan.report_heads {
+        // Nothing is chosen, so nobody has to be kept for choosing.
+        let rows = [train, validation].concat();
+        return solve_pairs(towers, pictures, reports, &rows, plan, stop, report);
+    }
     let mut objective = Pairs::new(towers, pictures, reports, train, validation, plan)?;
     let per_epoch = objective.steps_per_epoch();
     let weights = objective.towers.weights.clone();
@@ -121,6 +127,33 @@ pub fn tune_pairs(
         report,
     )?;
     finish(model, plan, run, outcome)
+}
+
+/// Fits heads; a run that was interrupted begins anew, which takes seconds.
+fn solve_pairs(
+    towers: Towers,
+    pictures: &dyn Pictures,
+    reports: &[String],
+    rows: &[usize],
+    plan: &TunePlan,
+    stop: &Interrupt,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Tuned> {
+    let (clip, preprocess, tokenizer) = (&towers.clip, &towers.preprocess, &towers.tokenizer);
+    let fitted = fit_heads(
+        clip, preprocess, tokenizer, pictures, reports, rows, plan.seed, stop, report,
+    );
+    let (ending, towers) = match fitted {
+        Ok(heads) => (Ending::Finished, towers.with_heads(heads)),
+        Err(TrainError::Stopped) => (Ending::Stopped, towers),
+        Err(error) => return Err(error),
+    };
+    Ok(Tuned {
+        ending,
+        steps: 0,
+        figures: BTreeMap::new(),
+        towers,
+    })
 }
 
 /// Towers at the run's checkpoint, or at the pack.
@@ -252,6 +285,11 @@ pub fn with_adapter(
     let count = trained.len();
     tensors.extend(trained);
     let towers = build(model, tensors, plan)?;
+    if plan.report_heads && !towers.has_heads() {
+        return Err(TrainError::Data(
+            "the adapter has no report heads where its plan wants them".into(),
+        ));
+    }
     let wanted = towers.trained().len();
     if plan.method != Method::Full && plan.method != Method::Contrastive && wanted != count {
         return Err(TrainError::Data(format!(

@@ -54,8 +54,15 @@ export const PRESETS: TrainingPreset[] = [
   ),
   preset(
     'reports',
-    'Reports: contrastive',
-    'Learns your reports’ words for what images show, for search by words. The image tower stays as it is.',
+    'Reports: linear heads',
+    'Learns which words of your reports go with which texture of images, for search. Seconds; the towers stay as they are.',
+    'contrastive',
+    { seed: 0 },
+  ),
+  preset(
+    'text_tower',
+    'Reports: text tower',
+    'Contrastive training of the text tower. For thousands of reports. The image tower stays as it is.',
     'contrastive',
     { epochs: 40, batch: 64, rate: 0.001, frozen_blocks: 0, locked_images: true, seed: 0, checkpointing: false },
   ),

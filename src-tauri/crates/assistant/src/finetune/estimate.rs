@@ -6,6 +6,7 @@ use std::time::Instant;
 use lucency_nn::{Interrupt, Progress};
 
 use super::fit::{Job, fit};
+use super::learn::FOLDS;
 use super::pool::in_pool;
 use super::preset::refuse_narrow;
 use super::{Numbers, numbers};
@@ -75,11 +76,16 @@ pub fn estimate(
         Err(error) => return Err(error),
     }
     let step_s = watch.step_s();
+    // Heads look at the images once for each fold that judges them, and once more.
+    let passes = match &job.numbers {
+        Numbers::Tune(plan) if plan.report_heads => 1.0 + FOLDS as f64,
+        _ => 1.0,
+    };
     let judging = EVALUATIONS * FORWARD * 0.3 * watch.per_epoch(&job.numbers, watch.total);
     Ok(TrainingEstimate {
         steps: watch.total,
         step_s,
-        total_s: step_s * (watch.total as f64 + if looks { 0.0 } else { judging }),
+        total_s: passes * step_s * (watch.total as f64 + if looks { 0.0 } else { judging }),
         memory_mib: (memory_mib("VmHWM:") - before).max(0.0),
         disk_bytes: 2 * size_of(home.path()),
     })

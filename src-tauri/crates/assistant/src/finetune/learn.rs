@@ -7,14 +7,19 @@ use lucency_train::finetune::{
 use lucency_train::probe::{Labels, ProbePlan};
 use lucency_train::run::Ending;
 
+use super::amount::folds_of;
 use super::decide::decisions;
-use super::divide::Sides;
+use super::divide::{LEAST_PATIENTS, Sides};
 use super::fit::{Made, Site, TrainReport, counts, json};
 use super::judge::Details;
-use super::pairs::{gate_pairs, judge_pairs, with_report};
+use super::learning_pairs::{judge_in_folds, learn};
+use super::pairs::{PairsReport, gate_pairs, judge_pairs, with_report};
 use super::refuse;
 use super::scored::{Judged, Scored};
 use crate::error::{AssistantError, Result};
+
+/// Folds of whole patients by which pairs are judged that nobody was left out of.
+pub(super) const FOLDS: usize = 5;
 
 impl Site<'_> {
     pub(super) fn probe(
@@ -193,8 +198,18 @@ impl Site<'_> {
         patients.dedup();
         let strata = vec![Vec::new(); self.groups.len()];
         let count = patients.len();
-        let sides = Sides::of(&self.cases, &self.groups, &rows, &strata, count, plan.seed)?;
+        // What is solved in one go is judged by fits that left patients out, so nobody is set aside unless the table says so.
+        let fewest = if plan.report_heads { 0 } else { count };
+        let mut sides = Sides::of(&self.cases, &self.groups, &rows, &strata, fewest, plan.seed)?;
+        if plan.report_heads {
+            sides.train.append(&mut sides.validation);
+            sides.train.sort_unstable();
+        }
         let record = self.keep(&sides, plan.seed)?;
+        let in_folds = match plan.report_heads && sides.test.is_empty() && count >= LEAST_PATIENTS {
+            true => self.pairs_in_folds(&sides.train, plan, stop, progress)?,
+            false => None,
+        };
         let tuned = tune_pairs(
             self.base.model(),
             &self.cases,
@@ -218,6 +233,10 @@ impl Site<'_> {
             report.gate = gate_pairs(&judged);
             report.judged_on = "patients who were left out".into();
             report.retrieval = Some(judged);
+        } else if let Some(judged) = in_folds {
+            report.gate = gate_pairs(&judged);
+            report.judged_on = "all pairs, each by a fit without its patient".into();
+            report.retrieval = Some(judged);
         }
         self.look_back(&tuned.towers, &mut report, stop, progress)?;
         let made = Made {
@@ -227,6 +246,29 @@ impl Site<'_> {
             record,
         };
         self.write(made, &sides, Learned::Tuned(plan, &tuned.towers), None)
+    }
+}
+
+impl Site<'_> {
+    /// Retrieval on pairs by fits that left their patients out; none if the patients of a fold have a single pair.
+    fn pairs_in_folds(
+        &self,
+        rows: &[usize],
+        plan: &TunePlan,
+        stop: &Interrupt,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Option<PairsReport>> {
+        let own: Vec<u64> = rows.iter().map(|i| self.groups[*i]).collect();
+        let strata = vec![Vec::new(); rows.len()];
+        let folds = folds_of(rows, &own, &strata, FOLDS, plan.seed)?;
+        if folds.iter().any(|fold| fold.judged.len() < 2) {
+            return Ok(None);
+        }
+        let (base, cases, groups) = (&self.base, &self.cases, &self.groups);
+        let mut teach = |pool: &[usize], progress: &mut dyn FnMut(Progress)| {
+            learn(base, cases, groups, pool, plan, stop, progress)
+        };
+        judge_in_folds(base, cases, groups, &folds, &mut teach, stop, progress).map(Some)
     }
 }
 

@@ -7,10 +7,10 @@ use lucency_train::run::Ending;
 use serde::Serialize;
 use serde_json::json;
 
-use super::amount::{Amount, few, folds_of};
+use super::amount::{Amount, Division, few, folds_of};
 use super::cases::Cases;
 use super::divide::of_part;
-use super::pairs::{PairsReport, base_towers, compare, rank_pairs, with_report};
+use super::pairs::{PairsReport, Ranks, base_towers, compare, rank_pairs, with_report};
 use super::preset::refuse_narrow;
 use super::{Base, Numbers, numbers, refuse};
 use crate::Options;
@@ -95,36 +95,26 @@ pub fn retrieval_curve(
     let strata = vec![Vec::new(); rows.len()];
     let divisions = folds_of(&rows, &own, &strata, plan.folds, numbers.seed)?;
     let one_class = vec![Some(0); groups.len()];
-    let unchanged = base_towers(&base)?;
     let mut curve = RetrievalCurve {
         pack: base.identity().name,
         folds: divisions.len(),
         points: Vec::new(),
     };
     for amount in &plan.amounts {
-        let (mut learned_from, mut patients, mut ranks) = (0, Vec::new(), None);
-        for division in &divisions {
-            let train = few(&one_class, &groups, &division.pool, *amount, numbers.seed);
+        let mut learned_from = 0;
+        let mut teach = |pool: &[usize], progress: &mut dyn FnMut(Progress)| {
+            let train = few(&one_class, &groups, pool, *amount, numbers.seed);
             learned_from += train.len();
-            patients.extend(division.judged.iter().map(|i| groups[*i]));
-            let adapted = learn(&base, &cases, &groups, &train, &numbers, stop, progress)?;
-            let before = rank_pairs(&unchanged, &cases, &division.judged, stop, progress)?;
-            let after = rank_pairs(&adapted, &cases, &division.judged, stop, progress)?;
-            match &mut ranks {
-                None => ranks = Some((before, after)),
-                Some((all_before, all_after)) => {
-                    all_before.append(before);
-                    all_after.append(after);
-                }
-            }
-        }
-        if let Some((before, after)) = ranks {
-            curve.points.push(RetrievalPoint {
-                amount: *amount,
-                cases: learned_from / divisions.len(),
-                retrieval: compare(&before, &after, &patients),
-            });
-        }
+            learn(&base, &cases, &groups, &train, &numbers, stop, progress)
+        };
+        let retrieval = judge_in_folds(
+            &base, &cases, &groups, &divisions, &mut teach, stop, progress,
+        )?;
+        curve.points.push(RetrievalPoint {
+            amount: *amount,
+            cases: learned_from / divisions.len(),
+            retrieval,
+        });
     }
     let recall = curve.points.iter();
     let outcome = json!({
@@ -142,7 +132,47 @@ pub fn retrieval_curve(
     Ok(curve)
 }
 
-fn learn(
+/// Learns from the pairs of some rows.
+type Teach<'a> = dyn FnMut(&[usize], &mut dyn FnMut(Progress)) -> Result<Towers> + 'a;
+
+/// Retrieval before and after over the pairs of all folds, those of each ranked among themselves by what was learned from the others.
+///
+/// Errors if a fold has fewer than two pairs, or as `teach` does.
+pub(super) fn judge_in_folds(
+    base: &Base,
+    cases: &Cases,
+    groups: &[u64],
+    divisions: &[Division],
+    teach: &mut Teach<'_>,
+    stop: &Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PairsReport> {
+    let unchanged = base_towers(base)?;
+    let (mut before, mut after) = (Ranks::default(), Ranks::default());
+    for division in divisions {
+        let adapted = teach(&division.pool, progress)?;
+        before.append(rank_pairs(
+            &unchanged,
+            cases,
+            &division.judged,
+            stop,
+            progress,
+        )?);
+        after.append(rank_pairs(
+            &adapted,
+            cases,
+            &division.judged,
+            stop,
+            progress,
+        )?);
+    }
+    let judged = divisions.iter().flat_map(|division| &division.judged);
+    let own: Vec<u64> = judged.map(|i| groups[*i]).collect();
+    Ok(compare(&before, &after, &own))
+}
+
+/// What is learned from some pairs as a run does: a quarter of the patients chooses the best step, if there are steps.
+pub(super) fn learn(
     base: &Base,
     cases: &Cases,
     groups: &[u64],

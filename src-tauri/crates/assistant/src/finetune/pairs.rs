@@ -112,6 +112,7 @@ fn embed(
 }
 
 /// Ranks of both directions.
+#[derive(Default)]
 pub(super) struct Ranks {
     to_report: Vec<Ranked>,
     to_image: Vec<Ranked>,

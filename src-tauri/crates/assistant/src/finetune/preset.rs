@@ -71,7 +71,7 @@ struct Row {
     recommended: bool,
 }
 
-const ROWS: [Row; 8] = [
+const ROWS: [Row; 9] = [
     Row {
         id: "few_labels",
         title: "Few labels: probe",
@@ -88,8 +88,8 @@ const ROWS: [Row; 8] = [
     },
     Row {
         id: "reports",
-        title: "Reports: contrastive",
-        description: "Learns your reports’ words for what images show, for search by words. The image tower stays as it is.",
+        title: "Reports: linear heads",
+        description: "Learns which words of your reports go with which texture of images, for search. Seconds; the towers stay as they are.",
         method: TrainingMethod::Contrastive,
         recommended: true,
     },
@@ -119,6 +119,13 @@ const ROWS: [Row; 8] = [
         title: "All weights",
         description: "Changes the whole model. For thousands of cases; slow, and it forgets the most.",
         method: TrainingMethod::Full,
+        recommended: false,
+    },
+    Row {
+        id: "text_tower",
+        title: "Reports: text tower",
+        description: "Contrastive training of the text tower. For thousands of reports. The image tower stays as it is.",
+        method: TrainingMethod::Contrastive,
         recommended: false,
     },
     Row {
@@ -156,6 +163,7 @@ pub fn preset_of_method(method: TrainingMethod) -> String {
 
 fn plan_of(row: &Row) -> TunePlan {
     match row.id {
+        "reports" => TunePlan::report_heads(),
         "pubmedclip" => TunePlan::pubmedclip(),
         _ => TunePlan::preset(row.method.into()),
     }
@@ -169,6 +177,12 @@ fn stated(row: &Row) -> TrainingOptions {
         };
     }
     let plan = plan_of(row);
+    if plan.report_heads {
+        return TrainingOptions {
+            seed: Some(plan.seed),
+            ..TrainingOptions::default()
+        };
+    }
     let only =
         |methods: &[TrainingMethod], value: usize| methods.contains(&row.method).then_some(value);
     use TrainingMethod::{Contrastive, Full, Lora, Prefix, Prompt};
@@ -210,6 +224,9 @@ pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMetho
         return Ok((row.method, Numbers::Probe(ProbePlan { seed, ..default })));
     }
     let mut plan = plan_of(row);
+    if plan.report_heads {
+        refuse_steps(row, options)?;
+    }
     if let Some(rate) = options.rate {
         if !(rate > 0.0 && rate.is_finite()) {
             return Err(refuse("bad_plan", "a learning rate is a positive number"));
@@ -228,6 +245,29 @@ pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMetho
     plan.precision = precision_of(options);
     plan.check()?;
     Ok((row.method, Numbers::Tune(plan)))
+}
+
+/// Refuses numbers of steps for what is solved without any.
+fn refuse_steps(row: &Row, options: &TrainingOptions) -> Result<()> {
+    let TrainingOptions {
+        epochs: None,
+        batch: None,
+        rate: None,
+        frozen_blocks: None,
+        locked_images: None,
+        checkpointing: None,
+        ..
+    } = options
+    else {
+        return Err(refuse(
+            "bad_plan",
+            format!(
+                "the preset `{}` is solved in one go and has no rate, epochs, batch, frozen blocks, locked images or checkpointing: leave them out, or take the preset text_tower",
+                row.id
+            ),
+        ));
+    };
+    Ok(())
 }
 
 /// Refuses to begin 16-bit training on the processor, which has no arithmetic in bf16 and would widen every product to f32 and back.
@@ -284,6 +324,13 @@ mod tests {
             panic!("the preset is trained by gradients");
         };
         assert_eq!(plan.precision, Precision::Mixed);
+        let fast = TrainingOptions {
+            epochs: Some(3),
+            ..TrainingOptions::default()
+        };
+        assert!(numbers("text_tower", &fast).is_ok());
+        let message = numbers("reports", &fast).err().unwrap().to_string();
+        assert!(message.contains("text_tower"), "{message}");
         let message = numbers("none", &options).err().unwrap().to_string();
         assert!(message.contains("few_labels"), "{message}");
     }

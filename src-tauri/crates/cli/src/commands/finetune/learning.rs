@@ -4,12 +4,13 @@ use clap::{Args, ValueEnum};
 use lucency_assistant::dto::{TrainingMethod, TrainingOptions};
 use lucency_assistant::finetune::{
     Amount, LearningCurve, LearningPlan, Recall, RetrievalCurve, RetrievalPlan, learning_curve,
-    preset_of_method, retrieval_curve,
+    retrieval_curve,
 };
 use lucency_assistant::{Interrupt, Progress};
 
 use super::super::table::DataArgs;
 use super::options;
+use super::tune::Recipe;
 use crate::output::{CommandError, Output};
 
 /// `lucency eval learning --method probe --shots 1,5,25,100 --data DIR --table FILE.csv --columns image=COL,patient=COL,label=COL`
@@ -29,6 +30,9 @@ pub struct Learning {
     /// Judge all cases, each by what was learned from the other patients' folds [default: two fifths of the patients; 5 folds of pairs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=20))]
     folds: Option<u64>,
+    /// Recipe of contrastive training
+    #[arg(long, value_enum, default_value_t = Recipe::Reports)]
+    preset: Recipe,
     /// Passes over the training cases
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
@@ -116,7 +120,7 @@ impl Learning {
         let folds = self.folds.map(|n| n as usize);
         let Some(method) = self.method.learning_from_labels() else {
             let plan = RetrievalPlan {
-                preset: preset_of_method(TrainingMethod::Contrastive),
+                preset: self.preset.preset(),
                 amounts: self.amounts(),
                 folds: folds.unwrap_or(5),
                 options: numbers,

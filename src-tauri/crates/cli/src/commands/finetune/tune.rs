@@ -109,11 +109,24 @@ pub struct ContrastiveArgs {
 
 /// Recipes of contrastive training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Recipe {
-    /// AdamW with a cosine, for hundreds of reports.
+pub enum Recipe {
+    /// Linear heads on frozen towers in closed form, for hundreds of reports.
     Reports,
+    /// AdamW with a cosine on the text tower, for thousands of reports.
+    TextTower,
     /// PubMedCLIP's numbers.
     Pubmedclip,
+}
+
+impl Recipe {
+    /// Its preset.
+    pub fn preset(self) -> String {
+        match self {
+            Self::Reports => preset_of_method(TrainingMethod::Contrastive),
+            Self::TextTower => "text_tower".to_owned(),
+            Self::Pubmedclip => "pubmedclip".to_owned(),
+        }
+    }
 }
 
 /// Types of numbers.
@@ -227,11 +240,7 @@ impl ContrastiveArgs {
             locked_images: self.locked_images,
             ..TrainingOptions::default()
         };
-        let preset = match self.preset {
-            Recipe::Reports => preset_of_method(TrainingMethod::Contrastive),
-            Recipe::Pubmedclip => "pubmedclip".to_owned(),
-        };
-        self.common.carry_out(output, preset, own)
+        self.common.carry_out(output, self.preset.preset(), own)
     }
 }
 
