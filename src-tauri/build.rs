@@ -10,6 +10,7 @@ const COMMANDS: &[&str] = &[
     "adapter_export",
     "adapter_image",
     "adapter_import",
+    "adapter_judge",
     "adapter_remove",
     "adapter_report",
     "adapter_rollback",

@@ -149,6 +149,7 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             training_commands::adapter_export,
             training_commands::adapter_import,
             training_commands::adapter_image,
+            training_commands::adapter_judge,
         ])
         .build(tauri::generate_context!())?
         .run(|app, event| {

@@ -198,6 +198,52 @@ test('a version is deleted only after it was asked for twice', async () => {
   await waitFor(() => expect(screen.getAllByTestId('version')).toHaveLength(1))
 })
 
+/** Takes an adapter without a report in, and chooses cases to judge it on. */
+async function judge() {
+  await fireEvent.click(screen.getByTestId('adapter-import'))
+  await waitFor(() => expect(version('imported')).toBeTruthy())
+  await fireEvent.click(within(version('imported')).getByTestId('activate'))
+  expect((await screen.findByTestId('refusal')).textContent).toContain('nobody judged it here')
+  await fireEvent.click(within(version('imported')).getByTestId('version-judge'))
+  await fireEvent.input(await screen.findByTestId('training-folder'), { target: { value: '/films' } })
+  await fireEvent.input(screen.getByTestId('training-table'), { target: { value: '/films/judged.csv' } })
+  await fireEvent.click(screen.getByTestId('training-read'))
+  await screen.findAllByTestId('class-row')
+}
+
+test('a version without a report is evaluated on chosen cases, shows its report and goes live', async () => {
+  const { app, backend } = await show()
+  await judge()
+  expect(within(version('ward-lora')).queryByTestId('version-judge')).toBeNull()
+  expect(version('imported').textContent).toContain('Not judged')
+  expect(screen.getByTestId('judge-dialog').textContent).toContain('It was trained elsewhere')
+  expect(screen.getByTestId('training-next').textContent).toBe('Evaluate')
+  await fireEvent.click(screen.getByTestId('training-next'))
+  expect((await screen.findByTestId('gate')).dataset.passes).toBe('true')
+  expect(screen.queryByTestId('report-refusal')).toBeNull()
+  expect(backend.calls).toContain('adapterJudge imported /films/judged.csv finding')
+  await fireEvent.click(screen.getByTestId('report-activate'))
+  await waitFor(() => expect(screen.getByTestId('footer-adapter').textContent).toBe('Adapter: imported'))
+  app.dialog = null
+  await waitFor(() => expect(within(version('imported')).queryByTestId('version-judge')).toBeNull())
+})
+
+test('an evaluation goes on when its dialog is closed, and is cancelled from the job bar', async () => {
+  const { app, backend } = await show({ jobMs: 600 })
+  await judge()
+  await fireEvent.click(screen.getByTestId('training-next'))
+  await screen.findByTestId('judge-progress')
+  await fireEvent.click(screen.getByTestId('judge-background'))
+  expect(app.dialog).toBeNull()
+  const stop = await screen.findByTestId('cancel-job')
+  expect(stop.textContent).toBe('Cancel')
+  await fireEvent.click(stop)
+  await waitFor(() => expect(app.judging.working).toBe(false))
+  expect(app.dialog).toBeNull()
+  expect(version('imported').textContent).toContain('Not judged')
+  expect(backend.calls.filter((call) => call.startsWith('cancel ')).length).toBe(1)
+})
+
 test('every control of training has a name', async () => {
   const { app } = await show()
   const unnamed = (): string[] =>

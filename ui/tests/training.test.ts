@@ -15,6 +15,7 @@ import {
 import { extent, linear, pathOf, rounded, tickText, ticks } from '../src/plots/scale'
 import { inside } from '../src/state/adapters.svelte'
 import { App } from '../src/state/app.svelte'
+import { judgeable } from '../src/state/judging.svelte'
 
 async function made(options: MockOptions = {}) {
   const backend = new MockBackend({ jobMs: 0, ...options })
@@ -347,5 +348,60 @@ describe('versions', () => {
     await adapters.export('imported')
     expect(called(backend, 'adapterExport')).toHaveLength(1)
     expect(app.messages.list.map(({ code }) => code)).toEqual(['exported', 'adapter_imported'])
+  })
+})
+
+describe('a version without a report', () => {
+  async function imported(options: MockOptions = {}) {
+    const all = await made(options)
+    all.backend.chosen = ['/from/peft']
+    await all.adapters.import()
+    const adapter = all.adapters.list.find(({ name }) => name === 'imported')!
+    all.app.judging.begin(adapter)
+    Object.assign(all.app.judging, { folder: '/films', path: '/films/judged.csv' })
+    return { ...all, adapter, judging: all.app.judging }
+  }
+
+  test('is looked at with its own pack, and judged once', async () => {
+    const { app, backend, judging, adapter, adapters } = await imported()
+    expect(app.messages.list.at(-1)?.text).toContain('Nobody has judged it here')
+    await judging.start()
+    expect(called(backend, 'adapterJudge')).toEqual([])
+    await judging.read()
+    expect(called(backend, 'trainingPreview')).toEqual(['trainingPreview finding demo'])
+    await judging.start()
+    expect([app.dialog, adapters.report?.adapter.name, adapters.report?.adapter.passes]).toEqual([
+      'report',
+      'imported',
+      true,
+    ])
+    expect(adapters.list.filter(judgeable)).toEqual([])
+    judging.begin(adapter)
+    await judging.read()
+    await judging.start()
+    expect([app.dialog, judging.error?.includes('has its verdict')]).toEqual(['judge', true])
+  })
+
+  test('asks for labels, and for enough patients unless the table divides them', async () => {
+    const { judging } = await imported()
+    await judging.read()
+    const few = { code: 'few_patients', message: 'only a probe', blocking: false }
+    judging.preview = { ...judging.preview!, problems: [few] }
+    expect(judging.blocking.map(({ message }) => message.includes('five patients'))).toEqual([true])
+    judging.setRole('view', 'split')
+    judging.preview = { ...(await imported()).judging.preview!, problems: [few] }
+    expect(judging.blocking).toEqual([])
+    judging.setRole('finding', null)
+    expect(judging.lacking).toContain('labels')
+  })
+
+  test('is told of when its dialog was closed meanwhile', async () => {
+    const { app, judging } = await imported({ jobMs: 20 })
+    await judging.read()
+    const work = judging.start()
+    app.dialog = null
+    await work
+    expect(app.dialog).toBeNull()
+    expect(app.messages.list.at(-1)?.text).toContain('“imported” was evaluated. It may go live')
   })
 })

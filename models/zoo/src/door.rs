@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
-use lucency_nn::Weights;
+use lucency_nn::{Weights, on_pool};
 
 /// A network's device and the type that it computes in. Gradients find the way back through both.
 #[derive(Debug, Clone)]
@@ -28,6 +28,32 @@ impl Door {
     /// Token numbers as the network takes them.
     pub(crate) fn enter_ids(&self, ids: &Tensor) -> Result<Tensor> {
         Ok(ids.to_device(&self.device)?)
+    }
+
+    /// Work inside on numbers from outside; see [`Door::within`].
+    pub(crate) fn pass(
+        &self,
+        x: &Tensor,
+        work: impl FnOnce(&Tensor) -> Result<Tensor> + Send,
+    ) -> Result<Tensor> {
+        let x = self.enter(x)?;
+        self.within(|| work(&x))
+    }
+
+    /// [`Door::pass`] for token numbers.
+    pub(crate) fn pass_ids(
+        &self,
+        ids: &Tensor,
+        work: impl FnOnce(&Tensor) -> Result<Tensor> + Send,
+    ) -> Result<Tensor> {
+        let ids = self.enter_ids(ids)?;
+        self.within(|| work(&ids))
+    }
+
+    /// Work whose result leaves, on a thread of the pool: from any other thread each of its many parallel pieces would put that thread to
+    /// sleep and wake it again.
+    pub(crate) fn within(&self, work: impl FnOnce() -> Result<Tensor> + Send) -> Result<Tensor> {
+        self.leave(&on_pool(work)?)
     }
 
     /// Numbers as they are wanted outside: f32 of the processor.

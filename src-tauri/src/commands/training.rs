@@ -9,7 +9,7 @@ use lucency_assistant::dto::{
     AdapterReport, AdapterSummary, ProgressDto, TrainingData, TrainingEstimate, TrainingPreset,
     TrainingPreview, TrainingRequest, TrainingRun, TrainingRunDetail, TrainingTable,
 };
-use lucency_assistant::finetune;
+use lucency_assistant::{finetune, quietly};
 use tauri::ipc::{Channel, Response};
 
 use super::{Shared, models};
@@ -236,6 +236,25 @@ pub async fn adapter_import(state: Shared<'_>, path: String) -> Reply<AdapterSum
         finetune::import_foreign(options, folder, pack.as_deref(), &stated)
     })
     .await
+}
+
+/// Judges an adapter without a report on cases of this site, in the background of the viewer, and keeps the verdict with it.
+///
+/// Errors with `cancelled` if the user stopped it, and as the assistant does; the adapter is as it was then.
+#[tauri::command]
+pub async fn adapter_judge(
+    state: Shared<'_>,
+    job_id: String,
+    name: String,
+    data: TrainingData,
+    on_progress: Channel<ProgressDto>,
+) -> Reply<AdapterReport> {
+    let app = state.inner().clone();
+    let work = state.jobs.run(&job_id, on_progress, move |stop, report| {
+        let judge = || finetune::judge_adapter(&app.options, &name, &data, stop, report);
+        quietly(judge).map_err(|e| of_assistant(&e))
+    });
+    work.await
 }
 
 /// The image of one of an adapter's worst errors, as a PNG.

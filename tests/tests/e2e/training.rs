@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lucency_tests::units;
 use serde_json::Value;
 
 use crate::window::Window;
@@ -174,4 +175,94 @@ fn window_trains_a_probe_shows_its_report_and_takes_it_into_use_and_back() {
         "return [...document.querySelectorAll('[data-testid=provenance]')].some(p => p.textContent.includes('none'))",
     );
     assert!(!window.has("findings-adapter"), "no adapter any more");
+}
+
+/// Brings low-rank updates that were trained in another home into the window's, as PEFT's two files alone.
+fn from_elsewhere(window: &Window, folder: &Path) {
+    let home = folder.join("elsewhere");
+    let data = home.join("data");
+    fs::create_dir_all(&data).expect("a folder");
+    let table = units::table(&data, "cases.csv", &units::cases(&data, 1, 20));
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let (images, table) = (text(&data), text(&table));
+    let learn = "train lora --name ward --epochs 30 --rate 0.01 --columns image=image,patient=patient,label=unit --data";
+    let mut words: Vec<&str> = learn.split(' ').collect();
+    words.extend([&images, "--table", &table]);
+    lucency_tests::json(&home, &words);
+    let bare = home.join("bare");
+    fs::create_dir(&bare).expect("a folder");
+    for file in ["adapter_model.safetensors", "adapter_config.json"] {
+        fs::copy(home.join("adapters/ward").join(file), bare.join(file)).expect("a copy");
+    }
+    let bare = text(&bare);
+    let import = "adapters import --pack demo --name elsewhere";
+    let mut words: Vec<&str> = import.split(' ').collect();
+    words.push(&bare);
+    lucency_tests::json(&window.home(), &words);
+}
+
+/// Reads the table of cases to judge on, up to the button that begins.
+fn read_judges(window: &Window) {
+    window.click("training-read");
+    set_role(window, "unit", "label");
+    window.click("training-look");
+    window.until(
+        "both units are counted",
+        "return document.querySelectorAll('[data-testid=class-row]').length === 2",
+    );
+    assert!(!window.has("training-problem"), "nothing speaks against it");
+}
+
+#[test]
+fn window_judges_an_adapter_from_elsewhere_which_may_then_go_live() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("here");
+    fs::create_dir(&data).expect("a folder");
+    let judges = units::cases(&data, 4000, 24);
+    units::table(&data, "judged.csv", &judges);
+    let film = data.join(&judges[0][0]);
+    let window = Window::open("judging", &[&film.to_string_lossy()]);
+    from_elsewhere(&window, folder.path());
+    window.click("tab-training");
+    let (row, says) = ("[data-testid=version][data-name=elsewhere]", "Not judged");
+    let unjudged =
+        format!("return document.querySelector('{row}')?.textContent.includes('{says}') ?? false");
+    window.until("the adapter is there, and nobody judged it", &unjudged);
+    window.click("activate");
+    until_says(&window, "refusal", "Evaluate on this site");
+
+    window.click("version-judge");
+    window.type_into("training-folder", &data.to_string_lossy());
+    let table = data.join("judged.csv");
+    window.type_into("training-table", &table.to_string_lossy());
+    read_judges(&window);
+    window.screenshot("cases");
+    window.click("training-next");
+    window.element("judge-progress");
+    window.click("judge-background");
+    until_says(&window, "progress", "Evaluating elsewhere");
+    window.screenshot("background");
+    window.click("cancel-job");
+    window.until(
+        "the evaluation has stopped",
+        "return !document.querySelector('[data-testid=progress]')",
+    );
+    window.until("a stopped evaluation leaves no verdict", &unjudged);
+
+    window.click("version-judge"); // which remembers the folder and the table
+    read_judges(&window);
+    window.click("training-next");
+    until_says(&window, "gate", "it may go live");
+    until_says(&window, "gate-warnings", "trained on");
+    assert!(!window.has("report-refusal"), "the refusal is past");
+    let rows = window.run("return document.querySelectorAll('[data-testid=figure-row]').length");
+    assert!(rows.as_u64() > Some(1), "figures by class: {rows}");
+    window.screenshot("report");
+    window.click("report-activate");
+    until_says(&window, "footer-adapter", "elsewhere");
+    window.run("document.querySelector('dialog[open] header button').click()");
+    assert!(!window.has("version-judge"), "it has its verdict");
+    score(&window);
+    until_says(&window, "provenance", "elsewhere");
+    window.screenshot("live");
 }

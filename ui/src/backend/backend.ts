@@ -176,6 +176,8 @@ export interface Backend {
   /** Writes a folder that must not be there yet. */
   adapterExport(name: string, path: string): Promise<void>
   adapterImport(path: string): Promise<AdapterSummary>
+  /** Judges an adapter without a report on cases of this site and keeps the verdict with it; nothing changes if it is cancelled. */
+  adapterJudge(jobId: string, name: string, data: TrainingData, onProgress: OnProgress): Promise<AdapterReport>
   /** A PNG file of one of a report's worst errors. */
   adapterImage(name: string, index: number): Promise<ArrayBuffer>
 

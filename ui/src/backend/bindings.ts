@@ -1885,6 +1885,10 @@ cases: number,
  */
 patients: number, 
 /**
+ * True if it has a report with figures: of training, or a later verdict.
+ */
+judged: boolean, 
+/**
  * What the gate looked at: `auroc` or `recall@5`.
  */
 metric: string, 

@@ -106,6 +106,8 @@ export const tauriBackend: Backend = {
   adapterRemove: (name) => call('adapter_remove', { name }),
   adapterExport: (name, path) => call('adapter_export', { name, path }),
   adapterImport: (path) => call('adapter_import', { path }),
+  adapterJudge: (jobId, name, data, onProgress) =>
+    call('adapter_judge', { jobId, name, data, onProgress: channel(onProgress) }),
   adapterImage: (name, index) => callBytes('adapter_image', { name, index }),
 
   choosePaths: async (choice) => {

@@ -62,6 +62,13 @@ export class Adapters {
     }
   }
 
+  /** Takes a new verdict: what was refused without it is past. */
+  async judged(report: AdapterReport): Promise<void> {
+    this.refusal = null
+    this.report = report
+    await this.refresh()
+  }
+
   /** Puts an adapter into use, unless the gate refused it. */
   async activate(name: string): Promise<void> {
     await this.#switch(name, () => this.#backend.adapterActivate(name))
@@ -96,8 +103,11 @@ export class Adapters {
     await this.#carryOut(null, async () => {
       const [folder] = await this.#backend.choosePaths('folder')
       if (folder === undefined) return
-      const { name } = await this.#backend.adapterImport(folder)
-      this.#messages.add('info', 'adapter_imported', `“${name}” was imported. Its report shows whether it may go live.`)
+      const { name, judged } = await this.#backend.adapterImport(folder)
+      const next = judged
+        ? 'Its report shows whether it may go live.'
+        : 'Nobody has judged it here: evaluate it on this site’s cases before it goes live.'
+      this.#messages.add('info', 'adapter_imported', `“${name}” was imported. ${next}`)
     })
   }
 

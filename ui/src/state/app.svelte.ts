@@ -8,6 +8,7 @@ import { Computing } from './computing.svelte'
 import { Evidence } from './evidence.svelte'
 import { Importing } from './importing.svelte'
 import { Jobs } from './jobs.svelte'
+import { Judging } from './judging.svelte'
 import { Labelling } from './labelling.svelte'
 import { Library } from './library.svelte'
 import { Messages } from './messages.svelte'
@@ -23,7 +24,7 @@ export type LeftTool = 'window' | 'pan' | 'zoom' | 'scroll'
 /** The panels on the right. */
 export type Tab = 'ask' | 'findings' | 'similar' | 'tags' | 'label' | 'training'
 /** What lies over the window. */
-export type Dialog = 'help' | 'settings' | 'models' | 'import' | 'new-run' | 'report'
+export type Dialog = 'help' | 'settings' | 'models' | 'import' | 'new-run' | 'judge' | 'report'
 
 /** Bytes of the check at the start; long enough that the web view cannot take a short way. */
 const RAW_PATH_BYTES = 65536
@@ -48,6 +49,7 @@ export class App {
   readonly adapters: Adapters
   readonly training: Training
   readonly newRun: NewRun
+  readonly judging: Judging
 
   leftTool = $state<LeftTool>('window')
   tab = $state<Tab>('ask')
@@ -72,6 +74,7 @@ export class App {
     this.adapters = new Adapters(backend, this.messages, this.packs, () => this.forgetResults())
     this.training = new Training(backend, this.messages, this.adapters)
     this.newRun = new NewRun(backend, this.jobs, this.messages, this.packs, this.training)
+    this.judging = new Judging(backend, this.jobs, this.messages, this.packs, this.adapters, this)
   }
 
   /** The viewport that keys and the toolbar act on. */

@@ -168,7 +168,7 @@ export class Importing {
         this.#importJob = jobId
         return this.#backend.libraryImport(jobId, request, onProgress)
       },
-      'background',
+      'resumable',
     )
     this.#importJob = null
     await this.#library.changed()
@@ -207,7 +207,7 @@ export class Importing {
         this.#embedJob = jobId
         return this.#backend.libraryEmbed(jobId, onProgress)
       },
-      'background',
+      'resumable',
     )
     this.#embedJob = null
     if (outcome.kind === 'done') {

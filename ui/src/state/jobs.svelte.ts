@@ -11,12 +11,17 @@ export interface Job {
   progress: ProgressDto | null
   visible: boolean
   cancelling: boolean
-  /** Goes on for long while the user does other things; stopping it is pausing. */
+  /** Goes on for long while the user does other things. */
   background: boolean
+  /** Stopping it is pausing: what it did is kept, and it goes on there the next time. */
+  resumable: boolean
 }
 
 /** What came of a job. A cancelled job is an outcome, not a failure. */
 export type Outcome<T> = { kind: 'done'; value: T } | { kind: 'cancelled' } | { kind: 'failed'; error: BackendError }
+
+/** What a job is to the user: waited for, or beside other things; and there, whether it can be paused. */
+export type JobKind = 'foreground' | 'background' | 'resumable'
 
 /** Work that tells how far it is. */
 export type Work<T> = (jobId: string, onProgress: OnProgress) => Promise<T>
@@ -44,10 +49,10 @@ export class Jobs {
   }
 
   /** Runs a job; a failure is told to the user and returned. */
-  async run<T>(title: string, work: Work<T>, kind: 'foreground' | 'background' = 'foreground'): Promise<Outcome<T>> {
-    const background = kind === 'background'
+  async run<T>(title: string, work: Work<T>, kind: JobKind = 'foreground'): Promise<Outcome<T>> {
+    const [background, resumable] = [kind !== 'foreground', kind === 'resumable']
     const id = `job-${Math.floor(performance.timeOrigin)}-${this.#next++}`
-    this.list.push({ id, title, progress: null, visible: false, cancelling: false, background })
+    this.list.push({ id, title, progress: null, visible: false, cancelling: false, background, resumable })
     const job = this.list.at(-1)! // the reactive one
     const timer = setTimeout(() => {
       job.visible = true

@@ -61,8 +61,8 @@ impl Clip {
     /// Errors if the configuration cannot exist, or a tensor is missing or has another shape.
     pub fn load(weights: &Weights, config: &ClipConfig) -> Result<Self> {
         Ok(Self {
-            image: ImageEncoder::load(weights, config)?.0,
-            text: TextEncoder::load(weights, config)?.0,
+            image: ImageEncoder::load(weights, config)?.tower,
+            text: TextEncoder::load(weights, config)?.tower,
             logit_scale: weights
                 .wide()
                 .get((), "logit_scale", Init::Const(init::LOGIT_SCALE))?,
@@ -84,8 +84,9 @@ impl Clip {
     ///
     /// Errors if `side` is not the model's image size; a vision transformer ignores less than a patch at the right and bottom.
     pub fn encode_image(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
-        let hidden = self.inner_trunk(&self.door.enter(pixels)?, mode)?;
-        self.door.leave(&self.inner_head(&hidden, mode)?)
+        self.door.pass(pixels, |pixels| {
+            self.inner_head(&self.inner_trunk(pixels, mode)?, mode)
+        })
     }
 
     /// Encodes texts.
@@ -95,8 +96,7 @@ impl Clip {
     ///
     /// Errors if there are too many positions or an id is outside the vocabulary.
     pub fn encode_text(&self, ids: &Tensor) -> Result<Tensor> {
-        self.door
-            .leave(&self.text.forward(&self.door.enter_ids(ids)?)?)
+        self.door.pass_ids(ids, |ids| self.text.forward(ids))
     }
 
     /// Encodes texts with learned vectors in place of their first words, as prompt learning does.
@@ -108,9 +108,9 @@ impl Clip {
     /// Errors if a text ends within its first m + 1 positions.
     /// Source: Zhou et al. 2022 (CoOp), eq. 2.
     pub fn encode_text_with_context(&self, ids: &Tensor, context: &Tensor) -> Result<Tensor> {
-        let (ids, context) = (self.door.enter_ids(ids)?, self.door.enter(context)?);
+        let context = self.door.enter(context)?;
         self.door
-            .leave(&self.text.forward_with_context(&ids, &context)?)
+            .pass_ids(ids, |ids| self.text.forward_with_context(ids, &context))
     }
 
     /// The vectors of tokens as they enter the text tower, before positions, `[batch, n, width]`.
@@ -151,9 +151,11 @@ impl Clip {
             ImageTower::Vit(vit) => vit.grid(),
             ImageTower::ResNet(resnet) => resnet.grid(),
         };
-        let hidden = self.inner_trunk(&self.door.enter(pixels)?, mode)?;
+        let hidden = self
+            .door
+            .pass(pixels, |pixels| self.inner_trunk(pixels, mode))?;
         Ok(Trunk {
-            hidden: self.door.leave(&hidden)?,
+            hidden,
             grid: (side, side),
         })
     }
@@ -171,7 +173,7 @@ impl Clip {
     /// - returns `[batch, embed_dim]`, not normalised
     pub fn head(&self, hidden: &Tensor, mode: Mode) -> Result<Tensor> {
         self.door
-            .leave(&self.inner_head(&self.door.enter(hidden)?, mode)?)
+            .pass(hidden, |hidden| self.inner_head(hidden, mode))
     }
 
     fn inner_head(&self, hidden: &Tensor, mode: Mode) -> Result<Tensor> {

@@ -90,9 +90,11 @@ impl Dino {
     ///
     /// Errors with [`ZooError::PixelShape`].
     pub fn encode(&self, pixels: &Tensor) -> Result<Tensor> {
-        let trunk = self.inner_trunk(pixels)?;
-        let class = self.blocks.last_first(&trunk, 1)?; // [b, 1, width]
-        self.door.leave(&self.norm.forward(&class.squeeze(1)?)?)
+        self.door.within(|| {
+            let trunk = self.inner_trunk(pixels)?;
+            let class = self.blocks.last_first(&trunk, 1)?; // [b, 1, width]
+            Ok(self.norm.forward(&class.squeeze(1)?)?)
+        })
     }
 
     /// All that the tower says of images.

@@ -28,6 +28,7 @@ const COLUMNS = ['file', 'patient', 'finding', 'report', 'view']
 
 const FORGOT =
   'it forgot some of what the pack knew: Findings on a chest radiograph (auroc) falls from 0.940 to 0.710 on the demo cases'
+const NO_REPORT = 'it has no report: nobody judged it here'
 const GAIN = 'the gain of 0.021 has an interval from −0.069 to 0.111, which does not lie above zero'
 
 function requestOf(name: string, preset: string, notes = ''): TrainingRequest {
@@ -214,9 +215,20 @@ export class MockTraining extends MockLibrary {
 
   async adapterImport(path: string): Promise<AdapterSummary> {
     this.note('adapterImport', path)
-    const adapter = this.#summary('imported', 'lora', true)
+    const unjudged = { judged: false, value: null, base_value: null, passes: false, reasons: [NO_REPORT], warnings: [] }
+    const adapter = { ...this.#summary('imported', 'lora', true), ...unjudged, cases: 0, patients: 0, classes: [] }
     this.#adapters.unshift(adapter)
     return adapter
+  }
+
+  async adapterJudge(jobId: string, name: string, data: TrainingData, onProgress: OnProgress): Promise<AdapterReport> {
+    this.note('adapterJudge', name, data.table, data.columns.labels.join(','))
+    await this.work(jobId, 'judging', onProgress)
+    const adapter = this.#adapter(name)
+    if (adapter.judged) throw new BackendError('judged_already', `the adapter \`${name}\` has its verdict, which stays`)
+    const { classes, judged, value, base_value, passes, reasons, warnings } = this.#summary(name, 'lora', true)
+    Object.assign(adapter, { classes, judged, value, base_value, passes, reasons, warnings })
+    return mockReport({ ...adapter })
   }
 
   async adapterImage(name: string, index: number): Promise<ArrayBuffer> {
@@ -277,6 +289,7 @@ export class MockTraining extends MockLibrary {
       classes: method === 'contrastive' ? [] : ['COVID-19', 'other pneumonia', 'no pneumonia'],
       cases: 96,
       patients: 61,
+      judged: true,
       metric: method === 'contrastive' ? 'recall@5' : 'auroc',
       value: passes ? 0.797 : 0.502,
       base_value: 0.481,

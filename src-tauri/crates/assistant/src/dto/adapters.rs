@@ -10,6 +10,8 @@
 //! - `adapter_remove(name)`: errors with `adapter_active` while it is in use
 //! - `adapter_export(name, path)`: writes one folder that another workstation can import
 //! - `adapter_import(path)` → [`AdapterSummary`]
+//! - `adapter_judge(jobId, name, data, onProgress)` → [`AdapterReport`]: judges an adapter that has no report on cases of this site and keeps
+//!   the verdict with it; a job that can be cancelled, after which nothing has changed
 //! - `adapter_image(name, index)` → PNG bytes of `worst[index]`; its `path` can be given to `open_paths`
 
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,9 @@ pub struct AdapterSummary {
     pub cases: usize,
     /// Their patients.
     pub patients: usize,
+    /// True if it has a report with figures: of training, or a later verdict.
+    #[serde(default)]
+    pub judged: bool,
     /// What the gate looked at: `auroc` or `recall@5`.
     pub metric: String,
     /// Its value with the adapter; none if there is no report.

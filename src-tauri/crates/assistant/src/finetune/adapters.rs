@@ -16,8 +16,8 @@ use crate::ledger;
 use crate::{DEFAULT_PACK, Options, picture};
 
 /// Why an adapter that came without a report may not go live.
-const NO_REPORT: &str = "it has no report: nobody judged it here; `lucency eval finetune --attach` does, on cases of yours, and keeps the \
-                         verdict with it";
+const NO_REPORT: &str = "it has no report: nobody judged it here; “Evaluate on this site’s cases…” in the panel Training, or \
+                         `lucency eval finetune --attach`, does and keeps the verdict with it";
 
 /// What was found when an adapter was trained, and the plots beside it.
 pub(super) const REPORT: [&str; 2] = ["report.json", "details.json"];
@@ -105,6 +105,7 @@ fn summary(adapter: &Adapter, hashes: &[String], in_use: &InUse) -> AdapterSumma
         classes: manifest.classes.clone(),
         cases: manifest.cases,
         patients: manifest.patients,
+        judged: evaluation.is_some() || retrieval.is_some(),
         metric: match manifest.method {
             Method::Contrastive => "recall@5",
             _ => "auroc",

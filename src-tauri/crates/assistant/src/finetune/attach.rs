@@ -8,17 +8,44 @@ use lucency_train::finetune::{
 use super::adapters::{VERDICT, VERDICT_CASES, report_of};
 use super::decide::decisions;
 use super::divide::Sides;
-use super::eval::{EvalReport, EvalRequest, Trial};
+use super::eval::{EvalReport, EvalRequest, Trial, Verdict, evaluate_adapter};
 use super::fit::{TrainReport, counts, json, refuse_contradictions};
 use super::forgotten::{ForgottenTask, forgotten};
 use super::judge::{details, paths};
+use super::page::adapter_report;
 use super::refuse;
 use super::scored::Scored;
 use crate::Options;
+use crate::dto::{AdapterReport, TrainingData};
 use crate::error::Result;
 
 /// What is said before an adapter goes live that nobody can vouch for.
 const UNKNOWN: &str = "nothing says whom it was trained on: if patients that judged it were among them, its figures flatter";
+
+/// Seed of a division into who calibrates and who judges, and of the resamples, where nobody chooses one.
+const SEED: u64 = 1;
+
+/// Judges an adapter without a report on cases of this site, with the standard calibration, and keeps the verdict with it.
+///
+/// Errors as [`evaluate_adapter`] does for a verdict that is to be kept; nothing has changed then, nor if it was stopped.
+pub fn judge_adapter(
+    options: &Options,
+    name: &str,
+    data: &TrainingData,
+    stop: &Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<AdapterReport> {
+    let request = EvalRequest {
+        adapter: name,
+        pack: None,
+        data,
+        scores: None,
+        seed: SEED,
+        verdict: Verdict::Kept(Calibration::Standard),
+    };
+    evaluate_adapter(options, &request, stop, progress)?;
+    adapter_report(options, name)
+}
 
 /// Judges an adapter that has no verdict, and keeps the verdict with it.
 ///

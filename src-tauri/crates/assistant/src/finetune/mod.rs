@@ -35,6 +35,7 @@ mod travel;
 pub(crate) use active::{ActiveAdapter, active_adapter};
 pub use adapters::{activate, adapter_image, adapters, remove_adapter, rollback};
 pub use amount::Amount;
+pub use attach::judge_adapter;
 pub use base::Base;
 pub use cases::image_below;
 pub use courtesy::Courtesy;

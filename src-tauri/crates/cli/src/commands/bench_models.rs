@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::bench::{Machine, machine, status_mib};
 use super::bench_serve::{serve, time};
+use crate::computing::compute;
 use crate::output::{CommandError, Output};
 
 /// Calls of each case when all are timed.
@@ -140,7 +141,9 @@ impl BenchModels {
                 Ok(Box::new(move || Ok(tower.encode(&ids)?)))
             }
             "rn50" => {
-                let weights = Weights::fresh(0, &Device::Cpu).packed();
+                let place = compute()?.place();
+                let weights = Weights::fresh(0, &place.device).packed();
+                let weights = weights.in_precision(place.precision);
                 let tower = ImageEncoder::load(&weights, &rn50(&vit)).map_err(zoo)?;
                 let x = inputs.images(batch).map_err(failed)?;
                 Ok(Box::new(move || Ok(tower.encode(&x, Mode::Eval)?)))
@@ -170,12 +173,15 @@ impl BenchModels {
     fn weights(&self, file: &str, trains: bool) -> Result<Weights, CommandError> {
         let file = self.data.join(file);
         let quantise = self.quantise.filter(|_| !trains);
+        let place = compute()?.place();
+        let device = &place.device;
         let weights = match (file.is_file(), trains) {
-            (true, true) => Weights::open(&file, &Device::Cpu).map_err(|e| failed(e.into()))?,
-            (true, false) => Weights::stream(&file, &Device::Cpu).map_err(|e| failed(e.into()))?,
-            (false, true) => Weights::fresh(0, &Device::Cpu),
-            (false, false) => Weights::fresh(0, &Device::Cpu).packed(),
+            (true, true) => Weights::open(&file, device).map_err(|e| failed(e.into()))?,
+            (true, false) => Weights::stream(&file, device).map_err(|e| failed(e.into()))?,
+            (false, true) => Weights::fresh(0, device),
+            (false, false) => Weights::fresh(0, device).packed(),
         };
+        let weights = weights.in_precision(place.precision);
         Ok(weights.quantised(quantise))
     }
 }
