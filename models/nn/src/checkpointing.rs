@@ -109,7 +109,11 @@ impl Segments {
             return block(x);
         };
         let (input, dropout) = (x.detach(), self.dropout());
-        let output = block(&input)?;
+        let output = match x.track_op() {
+            // Layers compute in another order where no gradient is wanted, and the backward pass will want one.
+            true => block(Var::from_tensor(&input).map_err(NnError::from)?.as_tensor())?,
+            false => block(&input)?,
+        };
         if !x.track_op() && !output.track_op() {
             return Ok(output);
         }
