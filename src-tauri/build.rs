@@ -51,6 +51,8 @@ const COMMANDS: &[&str] = &[
     "open_paths",
     "packs",
     "select_pack",
+    "computing",
+    "computing_choose",
     "similar",
     "suggest",
     "tags",

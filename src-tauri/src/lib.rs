@@ -17,13 +17,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lucency_assistant::{AssistantError, Options};
+use lucency_assistant::{AssistantError, Compute, Options, begin_computing};
 use tauri::webview::{PageLoadEvent, PageLoadPayload};
 use tauri::{AppHandle, Emitter, Manager, Webview, WebviewWindow};
 
 use crate::arguments::{Arguments, Request, USAGE};
 use crate::commands::{
-    ask, findings, labelling, library, models, retrieve, session, study,
+    ask, computing, findings, labelling, library, models, retrieve, session, study,
     training as training_commands,
 };
 use crate::state::AppState;
@@ -126,6 +126,8 @@ fn window(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             labelling::label_agreement,
             models::packs,
             models::select_pack,
+            computing::computing,
+            computing::computing_choose,
             training_commands::training_presets,
             training_commands::training_table,
             training_commands::training_library,
@@ -165,6 +167,8 @@ fn options() -> lucency_assistant::Result<Options> {
             home: lucency_packs::home()?,
             assets: Path::new("assets").into(),
             pack: None,
+            compute: Compute::processor(),
+            quantise: None,
         }),
         found => found,
     }
@@ -173,6 +177,7 @@ fn options() -> lucency_assistant::Result<Options> {
 /// Loads the models on a thread of its own, so that the window paints meanwhile.
 fn load_models(state: Arc<AppState>) {
     std::thread::spawn(move || {
+        begin_computing(&state.options.home, &state.options.compute);
         // A failure stays in the slot: the window asks for it.
         let _ = state
             .models

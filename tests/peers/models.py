@@ -1,8 +1,8 @@
-"""CLIP in PyTorch and ONNX Runtime, timed by the protocol of `lucency bench models`, so that `in_turn.py` can compare.
+"""CLIP and DINOv2 in PyTorch and ONNX Runtime, timed by the protocol of `lucency bench models`, so that `in_turn.py` can compare.
 
     pip install torch transformers safetensors numpy onnx onnxscript onnxruntime
-    python tests/peers/models.py make bench-data          # CLIP ViT-B/32 with drawn weights, inputs, ONNX files
-    python tests/peers/models.py torch|ort img|text|rn50|train|trainlora BATCH THREADS [--data bench-data]
+    python tests/peers/models.py make bench-data          # CLIP ViT-B/32 and DINOv2 ViT-B/14 with drawn weights, inputs, ONNX files
+    python tests/peers/models.py torch|ort img|text|rn50|dino|train|trainlora BATCH THREADS [--data bench-data]
 
 Prints READY <ms since the process began> <peak MiB>; for each line N on standard input N calls and their ms, for 0 the
 peak memory in MiB. RN50's weights are drawn in each program: its time does not depend on them.
@@ -24,7 +24,10 @@ def make(data):
     ids = torch.randint(1, 49000, (14, 77))
     ids[:, 0], ids[:, -1] = 49406, 49407
     save_file({"x": torch.randn(16, 3, 224, 224), "ids": ids}, data / "in.safetensors")
-    for case in ["img", "text", "rn50"]:
+    from dino import Tower
+
+    save_file(Tower().state_dict(), data / "dino.safetensors")
+    for case in ["img", "text", "rn50", "dino"]:
         call, x = network(case, data)
         names = {"input_names": ["in"], "output_names": ["out"], "dynamo": True, "external_data": False}
         batch = {0: torch.export.Dim("batch", min=1, max=64)}
@@ -42,6 +45,12 @@ def network(case, data):
         from clip_rn50 import Tower
 
         return Tower().eval(), inputs["x"]
+    if case == "dino":
+        from dino import Tower
+
+        tower = Tower()
+        tower.load_state_dict(load_file(data / "dino.safetensors"))
+        return tower.eval(), inputs["x"]
     from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
     kind, field, x = (
@@ -160,7 +169,7 @@ def serve(call):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("engine", choices=["make", "torch", "ort"])
-    parser.add_argument("case", help="img, text, rn50, train, trainlora; for make the folder")
+    parser.add_argument("case", help="img, text, rn50, dino, train, trainlora; for make the folder")
     parser.add_argument("batch", type=int, nargs="?", default=1)
     parser.add_argument("threads", type=int, nargs="?", default=2)
     parser.add_argument("--data", type=Path, default=Path("bench-data"))

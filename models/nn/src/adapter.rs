@@ -303,8 +303,8 @@ pub(crate) fn linear(
             let delta = kernels::linear(&low, &lora.b, None)?; // [.., out]
             Ok((y + (delta * lora.scale)?)?)
         }
-        Adapter::Outputs(scale) => Ok(map(x)?.broadcast_mul(scale)?),
-        Adapter::Inputs(scale) => map(&x.broadcast_mul(scale)?),
+        Adapter::Outputs(scale) => kernels::scale(&map(x)?, scale),
+        Adapter::Inputs(scale) => map(&kernels::scale(x, scale)?),
     }
 }
 

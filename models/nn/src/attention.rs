@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::adapter::Prefix;
-use crate::{Bias, Init, Linear, NnError, Result, Weights, kernels, ops};
+use crate::{Bias, Init, LayerScale, Linear, NnError, Result, Weights, kernels, ops};
 
 /// Which positions a query may look at.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub enum AttentionKeys {
     Split,
     /// `in_proj_weight` `[3·dim, dim]`, `in_proj_bias` and `out_proj` (OpenAI, PyTorch).
     Packed,
+    /// `qkv` `[3·dim, dim]` and `proj`, each with `weight` and `bias` (timm, DINOv2).
+    Fused,
 }
 
 /// Self-attention over `[b, n, dim]` with query, key, value and output maps. Source: Vaswani et al. 2017, section 3.2.
@@ -46,6 +48,17 @@ impl MultiHeadAttention {
     ///
     /// Errors as [`Weights::get`], or if `dim` is not a multiple of `heads`.
     pub fn load(weights: &Weights, dim: usize, heads: usize, keys: AttentionKeys) -> Result<Self> {
+        Self::load_scaled(weights, dim, heads, keys, None)
+    }
+
+    /// As [`MultiHeadAttention::load`], with the output multiplied as in [`Linear::load_scaled`].
+    pub fn load_scaled(
+        weights: &Weights,
+        dim: usize,
+        heads: usize,
+        keys: AttentionKeys,
+        scale: Option<&LayerScale>,
+    ) -> Result<Self> {
         if heads == 0 || !dim.is_multiple_of(heads) {
             let reason = format!("{dim} channels do not split into {heads} heads");
             return Err(NnError::argument("attention", reason));
@@ -62,10 +75,17 @@ impl MultiHeadAttention {
                 let bias = ("in_proj_bias", Init::Zeros);
                 Inputs::Packed(Linear::named(weights, dim, 3 * dim, weight, Some(bias))?)
             }
+            AttentionKeys::Fused => {
+                Inputs::Packed(Linear::load(&weights.pp("qkv"), dim, 3 * dim, Bias::Yes)?)
+            }
+        };
+        let out = match keys {
+            AttentionKeys::Split | AttentionKeys::Packed => "out_proj",
+            AttentionKeys::Fused => "proj",
         };
         Ok(Self {
             inputs,
-            out: part("out_proj")?,
+            out: Linear::load_scaled(&weights.pp(out), dim, dim, Bias::Yes, scale)?,
             heads,
             scale: 1.0 / ((dim / heads) as f64).sqrt(),
             prefix: Prefix::of(weights, dim)?,
@@ -83,6 +103,30 @@ impl MultiHeadAttention {
     /// `shortcut` and [`MultiHeadAttention::forward`] added.
     pub fn forward_beside(&self, shortcut: &Tensor, x: &Tensor, mask: &Mask) -> Result<Tensor> {
         self.out.forward_beside(shortcut, &self.mix(x, mask)?)
+    }
+
+    /// [`MultiHeadAttention::forward_beside`] at the first positions alone, which look at all.
+    ///
+    /// - `shortcut`: `[b, count, dim]`, with `count` from 1 to n
+    /// - `x`: `[b, n, dim]`, f32
+    /// - returns `[b, count, dim]`
+    ///
+    /// Errors if `shortcut` has more positions than `x`.
+    pub fn first_beside(&self, shortcut: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let count = shortcut.dim(1)?;
+        let (q, k, v) = match &self.inputs {
+            Inputs::Split { q, k, v } => {
+                let first = x.narrow(1, 0, count)?.contiguous()?;
+                (q.forward(&first)?, k.forward(x)?, v.forward(x)?)
+            }
+            Inputs::Packed(_) => {
+                let (q, k, v) = self.project(x)?;
+                (q.narrow(1, 0, count)?, k, v)
+            }
+        };
+        let (k, v, mask) = self.prefixed(&k, &v, &Mask::None)?;
+        let mixed = kernels::attention(&q, &k, &v, self.heads, &mask, self.scale)?; // [b, count, dim]
+        self.out.forward_beside(shortcut, &mixed)
     }
 
     /// Values as the attention mixes them, `[b, n, dim]`.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use candle_core::Shape;
 
+use crate::DeviceChoice;
+
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, NnError>;
 
@@ -72,12 +74,25 @@ pub enum NnError {
         /// Size that was asked for.
         wanted: usize,
     },
+    /// A device cannot be used.
+    #[error("device {device}: {reason}")]
+    Device {
+        /// Which one.
+        device: DeviceChoice,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// The tensor library reports an error.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
 }
 
 impl NnError {
+    /// Whether a device may be to blame: a tensor operation failed, not what was asked of it.
+    pub fn is_of_device(&self) -> bool {
+        matches!(self, Self::Tensor(_) | Self::Device { .. })
+    }
+
     pub(crate) fn argument(layer: &'static str, reason: impl Into<String>) -> Self {
         Self::Argument {
             layer,

@@ -1,7 +1,8 @@
 //! Differentiable layers with fused CPU kernels, forward and backward.
 //!
 //! Every layer works for inference and for training: nothing in this crate stops a gradient silently. On a CPU with f32
-//! tensors the fused kernels run; elsewhere the same functions are composed from the tensor library's operations.
+//! tensors the fused kernels run; elsewhere the same functions are composed from the tensor library's operations. [`Compute`]
+//! chooses where that is.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -21,6 +22,7 @@ mod adapter;
 mod attention;
 mod batch_norm;
 mod checkpointing;
+mod compute;
 mod conv;
 mod conv_transpose;
 mod dropout;
@@ -30,6 +32,7 @@ mod init;
 pub mod job;
 mod kernels;
 mod layer_norm;
+mod layer_scale;
 mod linear;
 mod normed_conv;
 pub mod ops;
@@ -45,6 +48,7 @@ pub use adapter::{ALL_LAYERS, Adaptation, AdapterKind};
 pub use attention::{AttentionKeys, Mask, MultiHeadAttention};
 pub use batch_norm::BatchNorm2d;
 pub use checkpointing::{Checkpointing, Segments};
+pub use compute::{Compute, ComputeState, DeviceChoice, Hosted, PassedOver, Place, SelfTest};
 pub use conv::Conv2d;
 pub use conv_transpose::ConvTranspose2d;
 pub use dropout::Dropout;
@@ -54,6 +58,7 @@ pub use init::Init;
 pub use job::{Interrupt, Progress};
 pub use kernels::{keep_freed_memory, release_freed_memory};
 pub use layer_norm::LayerNorm;
+pub use layer_scale::LayerScale;
 pub use linear::{Bias, Linear};
 pub use normed_conv::{NormedConv2d, Sizes};
 pub use patches::PatchEmbedding;

@@ -1,12 +1,13 @@
-//! In which types of numbers a model is trained.
+//! In which types of numbers a model computes.
 
 use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
-/// In which types of numbers a model is trained.
+/// In which types of numbers a model computes.
 ///
-/// Norms' scales and shifts, running statistics and whatever else is read through [`crate::Weights::wide`] stay f32 in all of them, and
-/// sums behind norms and softmax are taken in f32. Source: Micikevicius et al. 2018, "Mixed precision training", section 3.
+/// Norms' scales and shifts, running statistics and whatever else is read through [`crate::Weights::wide`] are f32 in all of
+/// them, and sums behind norms and softmax are taken in f32 or wider. Source: Micikevicius et al. 2018, "Mixed precision training",
+/// section 3.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
@@ -17,6 +18,10 @@ pub enum Precision {
     Bf16,
     /// Activations in bf16, trained weights in f32, of which layers are given copies in bf16.
     Mixed,
+    /// Weights and activations in f16, for inference: gradients fall below its range, which no loss scaling here lifts.
+    F16,
+    /// Weights and activations in f64: the reference that other types are held against.
+    F64,
 }
 
 impl Precision {
@@ -25,6 +30,8 @@ impl Precision {
         match self {
             Self::F32 => DType::F32,
             Self::Bf16 | Self::Mixed => DType::BF16,
+            Self::F16 => DType::F16,
+            Self::F64 => DType::F64,
         }
     }
 
@@ -33,6 +40,8 @@ impl Precision {
         match self {
             Self::F32 | Self::Mixed => DType::F32,
             Self::Bf16 => DType::BF16,
+            Self::F16 => DType::F16,
+            Self::F64 => DType::F64,
         }
     }
 

@@ -113,20 +113,24 @@ impl Weights {
     /// The tensor `name` as a matrix of its first axis by the others, packed and not kept by the store, if layers of this view
     /// pack and nothing trains the tensor.
     ///
+    /// - `factors`: `[first axis]`, multiplies the rows before they are packed
+    ///
     /// Errors as [`Weights::get`].
     pub(crate) fn pack(
         &self,
         shape: impl Into<Shape>,
         name: &str,
         init: Init,
+        factors: Option<&Tensor>,
     ) -> Result<Option<Packed>> {
-        match self.frozen(&shape.into(), name, init)? {
-            Some(weight) => {
-                let packed = Packed::new(&weight.flatten_from(1)?, self.quantise)?;
-                Ok(Some(packed))
-            }
-            None => Ok(None),
+        let Some(weight) = self.frozen(&shape.into(), name, init)? else {
+            return Ok(None);
+        };
+        let mut rows = weight.flatten_from(1)?;
+        if let Some(factors) = factors {
+            rows = rows.broadcast_mul(&factors.unsqueeze(1)?)?;
         }
+        Ok(Some(Packed::new(&rows, self.quantise)?))
     }
 
     /// The tensor `name`, not kept by the store, for a layer that packs it in its own way: if layers of this view pack,

@@ -88,7 +88,7 @@ enum Attention {
         out: Linear,
         scale: f64,
     },
-    Whole(MultiHeadAttention),
+    Whole(Box<MultiHeadAttention>),
 }
 
 struct Gpt2 {
@@ -109,7 +109,7 @@ impl Gpt2 {
             .map(|i| {
                 let block = at.pp("h").pp(i);
                 let attention = match prefix {
-                    Some(_) => Attention::Whole(
+                    Some(_) => Attention::Whole(Box::new(
                         MultiHeadAttention::load(
                             &block.pp("attn"),
                             WIDTH,
@@ -117,7 +117,7 @@ impl Gpt2 {
                             AttentionKeys::Packed,
                         )
                         .unwrap(),
-                    ),
+                    )),
                     None => Attention::Parts {
                         qkv: Linear::load(&block.pp("attn.c_attn"), WIDTH, 3 * WIDTH, Bias::Yes)
                             .unwrap(),

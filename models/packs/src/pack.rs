@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use candle_core::Device;
-use lucency_nn::{Quantisation, Weights};
+use lucency_nn::{Place, Quantisation, Weights};
 use lucency_zoo::clip::Clip;
 use lucency_zoo::tokenizer::ClipTokenizer;
 use lucency_zoo::vqa::AnswerHead;
@@ -125,12 +125,13 @@ impl Pack {
         Ok(weights.quantised(self.quantise))
     }
 
-    /// The CLIP of the pack, ready to embed images and texts; its matrices are packed for this machine.
+    /// The CLIP of the pack, ready to embed images and texts; on the processor its matrices are packed for this machine.
     ///
-    /// Errors if a tensor is missing or has another shape than the architecture states.
-    pub fn load_clip(&self, device: &Device) -> Result<Clip> {
+    /// Errors if a tensor is missing or has another shape than the architecture states, or the device has no room for it.
+    pub fn load_clip(&self, place: &Place) -> Result<Clip> {
         let Architecture::Clip(config) = &self.manifest.architecture;
-        let weights = self.stream(ROLE_WEIGHTS, device)?;
+        let weights = self.stream(ROLE_WEIGHTS, &place.device)?;
+        let weights = weights.in_precision(place.precision);
         Clip::load(&weights, config).map_err(|e| self.model_error(e))
     }
 

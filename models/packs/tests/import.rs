@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use lucency_nn::Mode;
+use lucency_nn::{Mode, Place};
 use lucency_packs::{PackError, PackStore, TokenizerSpec};
 use support::{Form, tensors_of, vectors, write_model};
 use tempfile::TempDir;
@@ -35,7 +35,7 @@ fn check_pubmedclip(folder: &str) {
     let folder = vectors(folder);
     let (_home, pack) = import(&folder.join("best_model.pth"));
     let pack = pack.unwrap();
-    let clip = pack.load_clip(&Device::Cpu).unwrap();
+    let clip = pack.load_clip(&Place::processor()).unwrap();
     let inputs = tensors_of(&folder.join("inputs.safetensors"));
     let expected = tensors_of(&folder.join("outputs.safetensors"));
     let images = clip.encode_image(&inputs["image"], Mode::Eval).unwrap();
@@ -92,7 +92,7 @@ fn check_hugging_face(write: impl FnOnce(&Path)) {
     write(source.path());
     let (_home, pack) = import(source.path());
     let pack = pack.unwrap();
-    let clip = pack.load_clip(&Device::Cpu).unwrap();
+    let clip = pack.load_clip(&Place::processor()).unwrap();
     let inputs = tensors_of(&folder.join("inputs.safetensors"));
     let expected = tensors_of(&folder.join("outputs.safetensors"));
     let images = clip
@@ -137,7 +137,7 @@ fn an_openai_torchscript_archive_is_imported_without_running_its_code() {
     let path = source.path().join("RN50.pt");
     write_model(&path, &tensors, Form::Script);
     let (_home, pack) = import(&path);
-    let clip = pack.unwrap().load_clip(&Device::Cpu).unwrap();
+    let clip = pack.unwrap().load_clip(&Place::processor()).unwrap();
     let inputs = tensors_of(&folder.join("inputs.safetensors"));
     let expected = tensors_of(&folder.join("outputs.safetensors"));
     let images = clip.encode_image(&inputs["image"], Mode::Eval).unwrap();
@@ -155,7 +155,7 @@ fn a_data_parallel_checkpoint_loses_its_prefix() {
     let path = source.path().join("parallel.pt");
     write_model(&path, &tensors, Form::Zip);
     let (_home, pack) = import(&path);
-    assert!(pack.unwrap().load_clip(&Device::Cpu).is_ok());
+    assert!(pack.unwrap().load_clip(&Place::processor()).is_ok());
 }
 
 #[test]

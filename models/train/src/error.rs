@@ -81,6 +81,16 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// Whether a device may be to blame: a tensor operation failed, not what was asked of it.
+    pub fn is_of_device(&self) -> bool {
+        match self {
+            Self::Tensor(_) => true,
+            Self::Nn(error) => error.is_of_device(),
+            Self::Zoo(error) => error.is_of_device(),
+            _ => false,
+        }
+    }
+
     /// An input or output error on `path`.
     pub fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io {

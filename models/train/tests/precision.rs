@@ -4,8 +4,8 @@
 
 mod tiny;
 
-use candle_core::{DType, Tensor};
-use lucency_nn::Precision;
+use candle_core::{DType, Device, Tensor};
+use lucency_nn::{Place, Precision};
 use lucency_train::finetune::{Method, TunePlan};
 use lucency_train::optim::Rate;
 use lucency_train::run::Ending;
@@ -121,4 +121,50 @@ fn mixed_precision_learns_and_a_run_that_is_taken_up_again_ends_with_the_same_bi
     assert!(bits(&wanted.towers.trained()) == bits(&found.towers.trained()));
     let masters: Vec<Tensor> = found.towers.trained().into_values().collect();
     assert!(masters.iter().all(|t| t.dtype() == DType::F32));
+}
+
+#[test]
+fn every_method_has_the_processors_gradients_in_the_reference_place() {
+    for base in [vit(KeyLayout::HuggingFace), resnet()] {
+        let elsewhere = Base {
+            place: Place {
+                device: Device::Cpu,
+                precision: Precision::F64,
+            },
+            tensors: base.tensors.clone(),
+            config: base.config.clone(),
+            preprocess: base.preprocess.clone(),
+            tokenizer: base.tokenizer.clone(),
+        };
+        for method in METHODS {
+            let plan = TunePlan {
+                epochs: 2,
+                ..plan(method)
+            };
+            let step = |base: &Base| {
+                let towers = with_fresh(base, &plan);
+                let vars = towers.weights.vars();
+                let things = Things::new(12);
+                let mut objective = things.objective(towers, &plan);
+                let (loss, grads) = objective.gradients(0, &vars).unwrap();
+                let mut all = Vec::new();
+                for (_, var) in &vars {
+                    let grad = grads.get(var.as_tensor()).unwrap();
+                    all.extend(
+                        values(&grad.to_dtype(DType::F32).unwrap())
+                            .into_iter()
+                            .map(f64::from),
+                    );
+                }
+                (f64::from(values(&loss.total)[0]), all)
+            };
+            let ((loss, grads), (wanted, wanted_grads)) = (step(&elsewhere), step(&base));
+            assert!(
+                (loss - wanted).abs() < 1e-4 * wanted.abs(),
+                "{method:?}: {loss} {wanted}"
+            );
+            let cosine = cosine(&grads, &wanted_grads);
+            assert!(cosine > 0.9999, "{method:?}: cosine {cosine}");
+        }
+    }
 }

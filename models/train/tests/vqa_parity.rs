@@ -160,11 +160,7 @@ fn mevf(folder: &str, fusion: Fusion, rnn: Rnn, glimpses: usize, visual: VisualC
     // The reference trains CLIP with the rest.
     let clip = inputs.get("clip_image").map(|image| {
         let prefix = weights.pp("clip_v_emb");
-        let shapes = clip::shapes(&prefix)
-            .into_iter()
-            .map(|(key, shape)| (key.replace("clip_v_emb.", ""), shape))
-            .collect();
-        let config = ClipConfig::infer_from_openai_keys(&shapes).unwrap();
+        let config = ClipConfig::infer_from_openai_keys(&clip::shapes(&prefix)).unwrap();
         let clip = Clip::load(&prefix, &config).unwrap();
         clip.encode_image(image, Mode::Eval).unwrap()
     });

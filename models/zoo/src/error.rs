@@ -17,11 +17,11 @@ pub enum ZooError {
     /// A configuration does not describe a model that can exist.
     #[error("the model configuration is not usable: {0}")]
     Config(String),
-    /// The configuration of a Hugging Face folder could not be read.
-    #[error("config.json is not a CLIP configuration: {0}")]
+    /// The configuration beside published weights could not be read.
+    #[error("config.json is not a configuration of this architecture: {0}")]
     ConfigJson(#[from] serde_json::Error),
-    /// The keys or shapes of a checkpoint are not those of a CLIP.
-    #[error("the checkpoint is not a CLIP in a known layout: {0}")]
+    /// The keys or shapes of a checkpoint are not those of the architecture.
+    #[error("the checkpoint is not in a known layout: {0}")]
     UnknownLayout(String),
     /// A pixel tensor has another shape than the image tower takes.
     #[error("the image tower takes pixels of shape {wanted}, found {found:?}")]
@@ -68,4 +68,15 @@ pub enum ZooError {
         /// The cause.
         source: std::io::Error,
     },
+}
+
+impl ZooError {
+    /// Whether a device may be to blame: a tensor operation failed, not what was asked of it.
+    pub fn is_of_device(&self) -> bool {
+        match self {
+            Self::Tensor(_) => true,
+            Self::Layer(error) => error.is_of_device(),
+            _ => false,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What the window may ask for: one file a family, one thin function a command.
 
 pub mod ask;
+pub mod computing;
 pub mod findings;
 pub mod labelling;
 pub mod library;

@@ -1,6 +1,6 @@
 //! Model packs: which there are, and which is in use.
 
-use lucency_assistant::dto::PackSummary;
+use lucency_assistant::dto::{ComputingChoice, MatrixBits, PackSummary};
 use lucency_assistant::{Assistant, Options};
 
 use super::Shared;
@@ -8,12 +8,14 @@ use crate::error::{Reply, of_assistant};
 use crate::jobs::blocking;
 use crate::state::AppState;
 
-/// Opens a pack, or the one that the window begins with.
+/// Opens a pack, or the one that the window begins with, in as many bits as were chosen.
 ///
 /// Errors as the assistant does.
 pub fn open_pack(options: &Options, pack: Option<String>) -> Reply<Assistant> {
+    let bits = ComputingChoice::read(&options.home).matrix_bits;
     let options = Options {
         pack,
+        quantise: bits.map(MatrixBits::quantisation),
         ..options.clone()
     };
     Assistant::open(options).map_err(|e| of_assistant(&e))

@@ -11,6 +11,7 @@ mod x11;
 
 mod assisting;
 mod comparing;
+mod computing;
 mod importing;
 mod keyboard;
 mod labelling;

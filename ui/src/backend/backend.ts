@@ -3,6 +3,8 @@ import type {
   AdapterSummary,
   Answer,
   AppInfo,
+  ComputingChoice,
+  ComputingOverview,
   EmbedOutcome,
   Findings,
   FrameInfo,
@@ -78,6 +80,10 @@ export interface Backend {
   caseOpen(jobId: string, caseId: string, onProgress: OnProgress): Promise<OpenReportDto>
   packs(): Promise<PackSummary[]>
   selectPack(name: string): Promise<PackSummary>
+  /** The device that networks compute on, and those that can be chosen. */
+  computing(): Promise<ComputingOverview>
+  /** Takes another device, tested first; the one before it stays in use if that fails. */
+  computingChoose(choice: ComputingChoice): Promise<ComputingOverview>
   /** `bytes` bytes, byte i is i % 251: shows that pixels can travel as they are. */
   checkRawPath(bytes: number): Promise<ArrayBuffer>
   cancel(jobId: string): Promise<void>

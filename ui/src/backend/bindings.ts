@@ -2182,3 +2182,111 @@ retrieval: Array<RecallRow>,
  * What its towers no longer know of the demo cases; empty for a method that leaves them alone.
  */
 forgotten: Array<ForgottenRow>, };
+
+export type ComputeType = "f32" | "f16" | "bf16";
+
+export type MatrixBits = "q8" | "q4";
+
+export type ComputingChoice = { 
+/**
+ * `auto`, `cpu`, `cuda:N`, `metal:N` or `reference`.
+ */
+device: string, 
+/**
+ * Type of numbers on an accelerator; f32 if none.
+ */
+compute_type: ComputeType | null, 
+/**
+ * Fewer bits on the processor; floats if none.
+ */
+matrix_bits: MatrixBits | null, };
+
+export type SelfTestDto = { 
+/**
+ * Largest difference of a result or a gradient, relative to the largest value.
+ */
+error: number, 
+/**
+ * Largest difference that is allowed.
+ */
+tolerance: number, 
+/**
+ * A pass on the device, milliseconds.
+ */
+device_ms: number, 
+/**
+ * The same on the processor, milliseconds.
+ */
+processor_ms: number, };
+
+export type DeviceRefused = { 
+/**
+ * `cuda:0` and the like.
+ */
+device: string, 
+/**
+ * Why not.
+ */
+reason: string, };
+
+export type ComputingDto = { 
+/**
+ * `cpu`, `cuda:0` and the like; after a failure the device that failed.
+ */
+device: string, 
+/**
+ * Its name, for people.
+ */
+name: string, 
+/**
+ * `f32`, `f16`, `bf16` or `f64`.
+ */
+numbers: string, 
+/**
+ * How it did in its test; none for the processor, which the test compares with.
+ */
+self_test: SelfTestDto | null, 
+/**
+ * Why the processor does its work, if it does.
+ */
+failure: string | null, 
+/**
+ * Devices that this build knows and that were not taken.
+ */
+passed_over: Array<DeviceRefused>, 
+/**
+ * The processor's name, for people.
+ */
+processor: string, };
+
+export type DeviceDto = { 
+/**
+ * As `--device` takes it.
+ */
+device: string, 
+/**
+ * How it is, if it can be used.
+ */
+state: ComputingDto | null, 
+/**
+ * Why it cannot be used, if it cannot.
+ */
+reason: string | null, 
+/**
+ * True for the one that `auto` takes.
+ */
+automatic: boolean, };
+
+export type ComputingOverview = { 
+/**
+ * What is used.
+ */
+now: ComputingDto, 
+/**
+ * What was chosen.
+ */
+choice: ComputingChoice, 
+/**
+ * Devices that this build knows, as [`ComputingChoice::device`] names them.
+ */
+known: Array<string>, };

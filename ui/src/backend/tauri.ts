@@ -47,6 +47,8 @@ export const tauriBackend: Backend = {
   caseOpen: (jobId, caseId, onProgress) => call('case_open', { jobId, caseId, onProgress: channel(onProgress) }),
   packs: () => call('packs'),
   selectPack: (name) => call('select_pack', { name }),
+  computing: () => call('computing'),
+  computingChoose: (choice) => call('computing_choose', { choice }),
   checkRawPath: async (bytes) => {
     const reply = await call<unknown>('check_raw_path', { bytes })
     if (!(reply instanceof ArrayBuffer))

@@ -4,6 +4,7 @@ import type { RendererKind } from '../viewer/renderer'
 import { Stats } from '../viewer/stats'
 import { Adapters } from './adapters.svelte'
 import { Comparison } from './comparison.svelte'
+import { Computing } from './computing.svelte'
 import { Evidence } from './evidence.svelte'
 import { Importing } from './importing.svelte'
 import { Jobs } from './jobs.svelte'
@@ -44,6 +45,7 @@ export class App {
   readonly labelling: Labelling
   readonly importing: Importing
   readonly packs: Packs
+  readonly computing: Computing
   readonly adapters: Adapters
   readonly training: Training
   readonly newRun: NewRun
@@ -68,6 +70,7 @@ export class App {
     this.labelling = new Labelling(backend, this.jobs, this.messages, this.library, this.pane, this.settings, this)
     this.importing = new Importing(backend, this.jobs, this.messages, this.library)
     this.packs = new Packs(backend, this.jobs, this.messages)
+    this.computing = new Computing(backend, this.jobs, this.messages)
     this.adapters = new Adapters(backend, this.messages, this.packs, () => this.forgetResults())
     this.training = new Training(backend, this.messages, this.adapters)
     this.newRun = new NewRun(backend, this.jobs, this.messages, this.packs, this.training)

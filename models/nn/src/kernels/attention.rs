@@ -1,5 +1,7 @@
 //! Scaled dot-product attention, head by head, without splitting heads in memory first.
 
+mod streamed;
+
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{Shape, Tensor};
@@ -40,11 +42,12 @@ struct Operand<'a> {
 }
 
 impl<'a> Operand<'a> {
-    /// The `[rows, d]` matrix of one head of one batch element.
-    fn head(self, s: Sizes, i: usize) -> Matrix<'a> {
+    /// The `[rows, d]` matrix of one head of one batch element, from row `from` on.
+    fn head(self, s: Sizes, i: usize, from: usize) -> Matrix<'a> {
         let (b, h) = (i / s.heads, i % s.heads);
+        let row = b * self.rows + from;
         Matrix::rows(
-            &self.data[self.first + b * self.rows * self.row + h * s.d..],
+            &self.data[self.first + row * self.row + h * s.d..],
             self.row,
         )
     }
@@ -76,6 +79,23 @@ impl Sizes {
         self.n * self.m
     }
 
+    /// `[batch, n, heads·d]`; keeps the weights where the backward will want them.
+    fn forward(
+        self,
+        (q, k, v): (Operand<'_>, Operand<'_>, Operand<'_>),
+        bias: &Bias,
+        keep: &Option<Arc<OnceLock<Vec<f32>>>>,
+    ) -> Vec<f32> {
+        let Some(kept) = keep else {
+            return self.attend((q, k, v), bias);
+        };
+        let weights = self.weights(q, k, bias);
+        let y = self.mix(&weights, v);
+        // A second forward of the same operation would compute the same weights.
+        let _ = kept.set(weights);
+        y
+    }
+
     /// The weights of all heads, `[batch, heads, n, m]`.
     fn weights(self, q: Operand<'_>, k: Operand<'_>, bias: &Bias) -> Vec<f32> {
         let mut weights = vec![0.0; self.batch * self.heads * self.scores()];
@@ -84,7 +104,7 @@ impl Sizes {
             .enumerate()
             .for_each(|(i, weights)| {
                 let sizes = (self.n, self.d, self.m);
-                let (a, b) = (q.head(self, i), k.head(self, i).transposed());
+                let (a, b) = (q.head(self, i, 0), k.head(self, i, 0).transposed());
                 product(
                     sizes,
                     a,
@@ -132,7 +152,7 @@ impl Sizes {
                 product(
                     sizes,
                     a,
-                    v.head(self, i),
+                    v.head(self, i, 0),
                     out,
                     self.d,
                     1.0,
@@ -177,7 +197,7 @@ impl Sizes {
             .for_each(|(i, (((dq, dk), dv), weights))| {
                 let (n, m, d) = (self.n, self.m, self.d);
                 let p = Matrix::rows(weights, m);
-                let dy = dy.head(self, i);
+                let dy = dy.head(self, i, 0);
                 let one = Threads::One;
                 product(
                     (m, n, d),
@@ -190,7 +210,7 @@ impl Sizes {
                     one,
                 );
                 let mut dp = vec![0.0; n * m];
-                let v = v.head(self, i).transposed();
+                let v = v.head(self, i, 0).transposed();
                 product((n, d, m), dy, v, &mut dp, m, 1.0, Into::Replace, one);
                 let mut ds = vec![0.0; n * m];
                 softmax_slope(weights, &dp, &mut ds, m);
@@ -198,14 +218,14 @@ impl Sizes {
                 product(
                     (n, m, d),
                     ds,
-                    k.head(self, i),
+                    k.head(self, i, 0),
                     dq,
                     d,
                     self.scale,
                     Into::Replace,
                     one,
                 );
-                let q = q.head(self, i);
+                let q = q.head(self, i, 0);
                 product(
                     (m, n, d),
                     ds.transposed(),
@@ -277,13 +297,11 @@ pub(crate) fn attention(
     let op = Fused3 {
         name: "attention",
         forward: move |q: &[f32], k: &[f32], v: &[f32]| {
-            let weights = s.weights(s.whole(q, n), s.whole(k, m), &bias);
-            let y = s.mix(&weights, s.whole(v, m));
-            if let Some(kept) = &keep {
-                // A second forward of the same operation would compute the same weights.
-                let _ = kept.set(weights);
-            }
-            (y, Shape::from((batch, n, dim)))
+            let operands = (s.whole(q, n), s.whole(k, m), s.whole(v, m));
+            (
+                s.forward(operands, &bias, &keep),
+                Shape::from((batch, n, dim)),
+            )
         },
         backward: move |q: &Tensor, k: &Tensor, v: &Tensor, _: &Tensor, dy: &Tensor| {
             let weights = kept
@@ -343,12 +361,11 @@ pub(crate) fn packed_attention(
     let op = Fused1 {
         name: "packed_attention",
         forward: move |x: &[f32], _: &Shape| {
-            let weights = s.weights(s.part(x, 0), s.part(x, 1), &bias);
-            let y = s.mix(&weights, s.part(x, 2));
-            if let Some(kept) = &keep {
-                let _ = kept.set(weights);
-            }
-            (y, Shape::from((batch, n, dim)))
+            let operands = (s.part(x, 0), s.part(x, 1), s.part(x, 2));
+            (
+                s.forward(operands, &bias, &keep),
+                Shape::from((batch, n, dim)),
+            )
         },
         backward: move |x: &Tensor, _: &Tensor, dy: &Tensor| {
             let weights = kept

@@ -66,6 +66,11 @@ pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -
     })
 }
 
+/// `factors` are of the operand's type, or f32.
+pub(crate) fn scale(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
+    Ok(x.broadcast_mul(&factors.to_dtype(x.dtype())?)?)
+}
+
 pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {
     let y = match function {
         Activation::QuickGelu => (x * candle_nn::ops::sigmoid(&(x * 1.702)?)?)?,
@@ -118,10 +123,10 @@ pub(crate) fn conv2d(
     padding: usize,
     then: Then,
 ) -> Result<Tensor> {
-    // On a processor the tensor library convolves f32 alone.
-    let dtype = match x.device().is_cpu() && x.dtype() == DType::BF16 {
-        true => DType::F32,
-        false => x.dtype(),
+    // On a processor the tensor library convolves no 16-bit numbers.
+    let dtype = match (x.device().is_cpu(), x.dtype()) {
+        (true, DType::BF16 | DType::F16) => DType::F32,
+        (_, dtype) => dtype,
     };
     let (wide, kernel) = (x.contiguous()?.to_dtype(dtype)?, weight.to_dtype(dtype)?);
     let y = wide
@@ -240,12 +245,14 @@ pub(crate) fn batch_norm(
     let centred = rows.broadcast_sub(&mean)?;
     let var = centred.sqr()?.mean_keepdim(1)?; // [c, 1]
     let unit = centred.broadcast_div(&(&var + eps)?.sqrt()?)?;
+    let of_x = |t: &Tensor| t.reshape((c, 1))?.to_dtype(x.dtype());
     let y = unit
-        .broadcast_mul(&weight.reshape((c, 1))?)?
-        .broadcast_add(&bias.reshape((c, 1))?)?;
+        .broadcast_mul(&of_x(weight)?)?
+        .broadcast_add(&of_x(bias)?)?;
     let y = y.reshape((c, b, h, w))?.transpose(0, 1)?.contiguous()?;
     let y = followed(y, follow)?;
-    Ok((y, mean.detach().reshape(c)?, var.detach().reshape(c)?))
+    let kept = |t: &Tensor| t.detach().reshape(c)?.to_dtype(weight.dtype());
+    Ok((y, kept(&mean)?, kept(&var)?))
 }
 
 pub(crate) fn scale_shift(
@@ -268,6 +275,11 @@ fn followed(y: Tensor, follow: Follow) -> Result<Tensor> {
     }
 }
 
+/// Scores that are held at once where no gradient is wanted: 64 MiB in f32.
+const SCORES: usize = 1 << 24;
+
+/// Attention in blocks of queries, so that at most [`SCORES`] scores (or those of one query) are in memory at a time; a gradient wants
+/// them all, and then they are.
 pub(crate) fn attention(
     q: &Tensor,
     k: &Tensor,
@@ -277,14 +289,66 @@ pub(crate) fn attention(
     scale: f64,
 ) -> Result<Tensor> {
     let (b, n, dim) = q.dims3()?;
-    let split = |t: &Tensor| -> Result<Tensor> {
-        let m = t.dim(1)?;
-        Ok(t.reshape((b, m, heads, dim / heads))?
+    let m = k.dim(1)?;
+    let tracked = [q, k, v].iter().any(|t| t.track_op());
+    let block = match tracked {
+        true => n,
+        false => (SCORES / (b * heads * m).max(1)).max(1),
+    };
+    attention_in_blocks(q, k, v, heads, mask, scale, block, (b, n, m, dim))
+}
+
+#[allow(clippy::too_many_arguments)] // attention's six, the block, and the sizes that were read already
+pub(super) fn attention_in_blocks(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: usize,
+    mask: &Mask,
+    scale: f64,
+    block: usize,
+    (b, n, m, dim): (usize, usize, usize, usize),
+) -> Result<Tensor> {
+    let split = |t: &Tensor, length: usize| -> Result<Tensor> {
+        Ok(t.reshape((b, length, heads, dim / heads))?
             .transpose(1, 2)?
             .contiguous()?)
     };
-    let (mixed, _) = ops::attention_with_weights(&split(q)?, &split(k)?, &split(v)?, mask, scale)?;
+    let (q, k, v) = (split(q, n)?, split(k, m)?, split(v, m)?);
+    let mixed = match block >= n {
+        true => ops::attention_with_weights(&q, &k, &v, mask, scale)?.0,
+        false => {
+            let mut parts = Vec::with_capacity(n.div_ceil(block));
+            for first in (0..n).step_by(block) {
+                let rows = block.min(n - first);
+                let mask = mask_of(mask, first, rows, (n, m), &q)?;
+                let q = q.narrow(2, first, rows)?;
+                parts.push(ops::attention_with_weights(&q, &k, &v, &mask, scale)?.0);
+            }
+            Tensor::cat(&parts, 2)?
+        }
+    };
     Ok(mixed.transpose(1, 2)?.contiguous()?.reshape((b, n, dim))?)
+}
+
+/// The mask of some queries.
+fn mask_of(
+    mask: &Mask,
+    first: usize,
+    rows: usize,
+    (n, m): (usize, usize),
+    q: &Tensor,
+) -> Result<Mask> {
+    let whole = match mask {
+        Mask::None => return Ok(Mask::None),
+        Mask::Causal => causal_mask(n, m, q.dtype(), q.device())?,
+        Mask::Additive(mask) => mask.clone(),
+    };
+    let axis = whole.rank().checked_sub(2);
+    Ok(Mask::Additive(match axis {
+        Some(axis) if whole.dim(axis)? == n && n > 1 => whole.narrow(axis, first, rows)?,
+        _ => whole,
+    }))
 }
 
 /// `[n, m]`: zero where a query may look, minus infinity after it; the last query sees the last position.

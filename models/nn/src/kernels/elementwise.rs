@@ -4,7 +4,7 @@ use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 use super::fused::{Fused1, with_floats};
-use super::math::{self, erf_and_bell};
+use super::math;
 use super::simd::{Value, vectorised};
 use crate::{Activation, Result};
 
@@ -21,7 +21,7 @@ const BELL: f32 = 0.398_942_3;
 macro_rules! function {
     ($value:ident, $slope:ident, |$x:ident| $y:expr, $dy:expr) => {
         vectorised! {
-            fn $value(x: &[f32], y: &mut [f32]) {
+            fn $value<A>(x: &[f32], y: &mut [f32]) {
                 for (y, &$x) in y.iter_mut().zip(x) {
                     *y = $y;
                 }
@@ -29,7 +29,7 @@ macro_rules! function {
         }
         vectorised! {
             /// `dx = dy · f′(x)`.
-            fn $slope(x: &[f32], dy: &[f32], dx: &mut [f32]) {
+            fn $slope<A>(x: &[f32], dy: &[f32], dx: &mut [f32]) {
                 for (dx, (&$x, &dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
                     *dx = dy * $dy;
                 }
@@ -41,32 +41,32 @@ macro_rules! function {
 function!(
     quick_gelu,
     quick_gelu_slope,
-    |x| x * math::sigmoid(1.702 * x),
+    |x| x * math::sigmoid::<A>(1.702 * x),
     {
-        let s = math::sigmoid(1.702 * x);
+        let s = math::sigmoid::<A>(1.702 * x);
         s + 1.702 * x * s * (1.0 - s)
     }
 );
-function!(silu, silu_slope, |x| x * math::sigmoid(x), {
-    let s = math::sigmoid(x);
+function!(silu, silu_slope, |x| x * math::sigmoid::<A>(x), {
+    let s = math::sigmoid::<A>(x);
     s + x * s * (1.0 - s)
 });
 function!(
     gelu_tanh,
     gelu_tanh_slope,
     // (1 + tanh u) / 2 = sigmoid(2 u)
-    |x| x * math::sigmoid(2.0 * TANH_SCALE * (x + TANH_CUBE * x * x * x)),
+    |x| x * math::sigmoid::<A>(2.0 * TANH_SCALE * (x + TANH_CUBE * x * x * x)),
     {
-        let s = math::sigmoid(2.0 * TANH_SCALE * (x + TANH_CUBE * x * x * x));
+        let s = math::sigmoid::<A>(2.0 * TANH_SCALE * (x + TANH_CUBE * x * x * x));
         s + x * s * (1.0 - s) * 2.0 * TANH_SCALE * (1.0 + 3.0 * TANH_CUBE * x * x)
     }
 );
 function!(
     gelu_erf,
     gelu_erf_slope,
-    |x| 0.5 * x * (1.0 + erf_and_bell(x * std::f32::consts::FRAC_1_SQRT_2).0),
+    |x| 0.5 * x * (1.0 + math::erf_and_bell::<A>(x * std::f32::consts::FRAC_1_SQRT_2).0),
     {
-        let (erf, bell) = erf_and_bell(x * std::f32::consts::FRAC_1_SQRT_2);
+        let (erf, bell) = math::erf_and_bell::<A>(x * std::f32::consts::FRAC_1_SQRT_2);
         0.5 * (1.0 + erf) + x * BELL * bell
     }
 );
@@ -76,12 +76,12 @@ function!(
     |x| if x < 0.0 { 0.0 } else { x },
     if x > 0.0 { 1.0 } else { 0.0 }
 );
-function!(sigmoid, sigmoid_slope, |x| math::sigmoid(x), {
-    let s = math::sigmoid(x);
+function!(sigmoid, sigmoid_slope, |x| math::sigmoid::<A>(x), {
+    let s = math::sigmoid::<A>(x);
     s * (1.0 - s)
 });
-function!(tanh, tanh_slope, |x| math::tanh(x), {
-    let t = math::tanh(x);
+function!(tanh, tanh_slope, |x| math::tanh::<A>(x), {
+    let t = math::tanh::<A>(x);
     1.0 - t * t
 });
 

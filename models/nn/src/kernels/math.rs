@@ -2,25 +2,53 @@
 //!
 //! Each is within 2e-7 of the exact value, relative where it says so.
 
+/// How `a · b + c` is computed.
+pub(crate) trait Arithmetic {
+    fn mul_add(a: f32, b: f32, c: f32) -> f32;
+}
+
+/// One instruction and one rounding; only for code that is compiled for machines with it, for elsewhere it is a call.
+pub(crate) struct Fused;
+
+/// A product and a sum.
+pub(crate) struct Split;
+
+impl Arithmetic for Fused {
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+}
+
+impl Arithmetic for Split {
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a * b + c
+    }
+}
+
+/// A polynomial by Horner's rule, the highest power's coefficient first; no loop, so that loops over it become vector instructions.
+macro_rules! polynomial {
+    ($kind:ident, $x:expr; $sum:expr) => { $sum };
+    ($kind:ident, $x:expr; $sum:expr, $next:expr $(, $rest:expr)*) => {
+        polynomial!($kind, $x; $kind::mul_add($sum, $x, $next) $(, $rest)*)
+    };
+}
+
 /// `eˣ`, relative error below 2e-7; zero below −86.9, infinite above 88.7.
 ///
 /// `x = n ln 2 + r` with the rounding to `n` done by adding 1.5·2²³, whose low bits then are `n`.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+pub(crate) fn exp<A: Arithmetic>(x: f32) -> f32 {
     const SHIFT: f32 = 12_582_912.0;
     let clamped = if x > 88.722_83 { 88.722_83 } else { x };
-    let t = clamped * std::f32::consts::LOG2_E + SHIFT;
+    let t = A::mul_add(clamped, std::f32::consts::LOG2_E, SHIFT);
     let n = t - SHIFT;
     // ln 2 in two parts; the first has few bits, so that its product with `n` is exact.
-    let r = clamped - n * 0.693_359_4;
-    let r = r + n * 2.121_944_4e-4;
-    let p = 1.987_569_1e-4;
-    let p = p * r + 1.398_2e-3;
-    let p = p * r + 8.333_452e-3;
-    let p = p * r + 4.166_579_6e-2;
-    let p = p * r + 1.666_666_5e-1;
-    let p = p * r + 0.5;
-    let p = p * (r * r) + r + 1.0;
+    let r = A::mul_add(n, -0.693_359_4, clamped);
+    let r = A::mul_add(n, 2.121_944_4e-4, r);
+    let p = polynomial!(A, r; 1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5);
+    let p = A::mul_add(p, r * r, r) + 1.0;
     // 2ⁿ in two factors: n = 128 alone has no exponent.
     let half = f32::from_bits((t.to_bits() << 23).wrapping_add(126 << 23));
     let y = p * half * 2.0;
@@ -30,18 +58,18 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// `1 / (1 + e⁻ˣ)`.
 #[inline(always)]
-pub(crate) fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
+pub(crate) fn sigmoid<A: Arithmetic>(x: f32) -> f32 {
+    1.0 / (1.0 + exp::<A>(-x))
 }
 
 /// `tanh x`, relative error below 3e-7: near zero the continued fraction `x / (1 + x²/(3 + x²/(5 + x²/(7 + …))))`, where the
 /// exponential form would lose digits.
 #[inline(always)]
-pub(crate) fn tanh(x: f32) -> f32 {
+pub(crate) fn tanh<A: Arithmetic>(x: f32) -> f32 {
     let u = x * x;
     let small = x * (945.0 + u * (105.0 + u)) / (945.0 + u * (420.0 + u * 15.0));
     let size = x.abs();
-    let e = exp(-2.0 * size);
+    let e = exp::<A>(-2.0 * size);
     let large = ((1.0 - e) / (1.0 + e)).copysign(x);
     if size < 0.6 { small } else { large }
 }
@@ -50,25 +78,14 @@ pub(crate) fn tanh(x: f32) -> f32 {
 ///
 /// Chebyshev fits made for this crate: an odd polynomial up to 1; beyond, a polynomial in `1 / (1 + z/2)` times `e^(−z²)`.
 #[inline(always)]
-pub(crate) fn erf_and_bell(z: f32) -> (f32, f32) {
+pub(crate) fn erf_and_bell<A: Arithmetic>(z: f32) -> (f32, f32) {
     let u = z * z;
-    let bell = exp(-u);
-    let s = 7.882_497e-5;
-    let s = s * u - 8.018_855e-4;
-    let s = s * u + 5.189_312e-3;
-    let s = s * u - 2.685_432_9e-2;
-    let s = s * u + 1.128_359_7e-1;
-    let s = s * u - 3.761_262_6e-1;
-    let small = (s * u + std::f32::consts::FRAC_2_SQRT_PI) * z;
+    let bell = exp::<A>(-u);
+    let s = polynomial!(A, u; 7.882_497e-5, -8.018_855e-4, 5.189_312e-3, -2.685_432_9e-2, 1.128_359_7e-1, -3.761_262_6e-1, std::f32::consts::FRAC_2_SQRT_PI);
+    let small = s * z;
     let size = z.abs();
-    let t = 1.0 / (1.0 + 0.5 * size);
-    let c = -6.004_847e-2;
-    let c = c * t - 3.741_441e-2;
-    let c = c * t + 3.786_779e-1;
-    let c = c * t + 1.180_357_3e-1;
-    let c = c * t + 3.246_236e-1;
-    let c = c * t + 2.748_337_7e-1;
-    let c = c * t + 5.085_096e-4;
+    let t = 1.0 / A::mul_add(0.5, size, 1.0);
+    let c = polynomial!(A, t; -6.004_847e-2, -3.741_441e-2, 3.786_779e-1, 1.180_357_3e-1, 3.246_236e-1, 2.748_337_7e-1, 5.085_096e-4);
     let large = (1.0 - c * bell).copysign(z);
     (if size < 1.0 { small } else { large }, bell)
 }

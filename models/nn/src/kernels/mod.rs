@@ -1,9 +1,9 @@
 //! The computations behind the layers: fused on a CPU, composed elsewhere.
 
-use candle_core::Tensor;
+use candle_core::{D, Tensor};
 
 use crate::batch_norm::Follow;
-use crate::{Activation, Mask, Result};
+use crate::{Activation, Mask, NnError, Result};
 
 mod attention;
 mod batch_norm;
@@ -19,6 +19,7 @@ mod pool;
 mod recurrent;
 mod regular;
 mod rows;
+mod scale;
 mod simd;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub(crate) use composed::causal_mask;
 pub(crate) use conv::{FrozenConv, Then};
 pub(crate) use packed::{After, Packed, packable};
 pub(crate) use recurrent::Cell;
+pub(crate) use simd::instructions;
 pub use simd::{keep_freed_memory, release_freed_memory};
 
 /// `x Wᵀ + b` over the last axis.
@@ -57,6 +59,18 @@ pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -
         return rows::layer_norm(x, weight, bias, eps);
     }
     composed::layer_norm(x, weight, bias, eps)
+}
+
+/// `x` times `factors` `[n]` over the last axis.
+pub(crate) fn scale(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
+    if x.dim(D::Minus1)? != factors.elem_count() {
+        let reason = format!("{:?} by {} factors", x.shape(), factors.elem_count());
+        return Err(NnError::argument("scale", reason));
+    }
+    if fused::fusible(&[x, factors]) && factors.elem_count() > 0 {
+        return scale::scale(x, factors);
+    }
+    composed::scale(x, factors)
 }
 
 pub(crate) fn activation(x: &Tensor, function: Activation) -> Result<Tensor> {

@@ -50,18 +50,18 @@ struct Kept {
 
 vectorised! {
     /// One row of LSTM gates: activates `a` `[4 h]` in place, moves the cell on, writes the state.
-    fn lstm_step(a: &mut [f32], bias: &[f32], before: &[f32], cell: &mut [f32], state: &mut [f32]) {
+    fn lstm_step<A>(a: &mut [f32], bias: &[f32], before: &[f32], cell: &mut [f32], state: &mut [f32]) {
         let h = state.len();
         let (i, rest) = a.split_at_mut(h);
         let (f, rest) = rest.split_at_mut(h);
         let (g, o) = rest.split_at_mut(h);
         for k in 0..h {
-            i[k] = sigmoid(i[k] + bias[k]);
-            f[k] = sigmoid(f[k] + bias[h + k]);
-            g[k] = tanh(g[k] + bias[2 * h + k]);
-            o[k] = sigmoid(o[k] + bias[3 * h + k]);
+            i[k] = sigmoid::<A>(i[k] + bias[k]);
+            f[k] = sigmoid::<A>(f[k] + bias[h + k]);
+            g[k] = tanh::<A>(g[k] + bias[2 * h + k]);
+            o[k] = sigmoid::<A>(o[k] + bias[3 * h + k]);
             cell[k] = f[k] * before[k] + i[k] * g[k];
-            state[k] = o[k] * tanh(cell[k]);
+            state[k] = o[k] * tanh::<A>(cell[k]);
         }
     }
 }
@@ -69,7 +69,7 @@ vectorised! {
 vectorised! {
     /// The gradient of [`lstm_step`]: turns the state's gradient and the cell's into the gates' before activation, and the
     /// cell's of the step before.
-    fn lstm_slope(
+    fn lstm_slope<A>(
         gates: &[f32],
         cells: (&[f32], &[f32]),
         d_state: &[f32],
@@ -84,7 +84,7 @@ vectorised! {
         let (dg, d_o) = rest.split_at_mut(h);
         let (d_o, d_cell) = (&mut d_o[..h], &mut d_cell[..h]);
         for k in 0..h {
-            let t = tanh(cell[k]);
+            let t = tanh::<A>(cell[k]);
             let dc = d_cell[k] + d_state[k] * o[k] * (1.0 - t * t);
             d_o[k] = d_state[k] * t * o[k] * (1.0 - o[k]);
             di[k] = dc * g[k] * i[k] * (1.0 - i[k]);
@@ -98,17 +98,17 @@ vectorised! {
 vectorised! {
     /// One row of GRU gates: `x` `[3 h]` from the input, `a` `[3 h]` from the state; keeps reset, update, new and the new
     /// gate's recurrent part in `kept` `[4 h]`.
-    fn gru_step(x: &[f32], a: &[f32], bias: &[f32], before: &[f32], kept: &mut [f32], state: &mut [f32]) {
+    fn gru_step<A>(x: &[f32], a: &[f32], bias: &[f32], before: &[f32], kept: &mut [f32], state: &mut [f32]) {
         let h = state.len();
         let (r, rest) = kept.split_at_mut(h);
         let (z, rest) = rest.split_at_mut(h);
         let (n, m) = rest.split_at_mut(h);
         let m = &mut m[..h];
         for k in 0..h {
-            r[k] = sigmoid(x[k] + a[k] + bias[k]);
-            z[k] = sigmoid(x[h + k] + a[h + k] + bias[h + k]);
+            r[k] = sigmoid::<A>(x[k] + a[k] + bias[k]);
+            z[k] = sigmoid::<A>(x[h + k] + a[h + k] + bias[h + k]);
             m[k] = a[2 * h + k] + bias[2 * h + k];
-            n[k] = tanh(x[2 * h + k] + r[k] * m[k]);
+            n[k] = tanh::<A>(x[2 * h + k] + r[k] * m[k]);
             state[k] = n[k] + z[k] * (before[k] - n[k]);
         }
     }

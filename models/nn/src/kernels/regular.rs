@@ -6,7 +6,7 @@ use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 use super::fused::{Fused1, Fused2, with_floats};
-use super::math::{sigmoid, sum1, sum2};
+use super::math::{Split, sigmoid, sum1, sum2};
 use super::simd::vectorised;
 use crate::Result;
 
@@ -189,7 +189,7 @@ pub(crate) fn bce_with_logits(x: &Tensor, targets: &Tensor) -> Result<Tensor> {
                 with_floats(&again, |t| {
                     x.iter()
                         .zip(t)
-                        .map(|(&x, &t)| scale * (sigmoid(x) - t))
+                        .map(|(&x, &t)| scale * (sigmoid::<Split>(x) - t))
                         .collect()
                 })
             })??;

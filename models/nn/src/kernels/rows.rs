@@ -17,11 +17,11 @@ fn chunk(n: usize) -> usize {
 }
 
 vectorised! {
-    pub(crate) fn softmax_rows(x: &[f32], y: &mut [f32], n: usize) {
+    pub(crate) fn softmax_rows<A>(x: &[f32], y: &mut [f32], n: usize) {
         for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
             let top = max(x);
             for (y, &x) in y.iter_mut().zip(x) {
-                *y = exp(x - top);
+                *y = exp::<A>(x - top);
             }
             let share = 1.0 / sum1(y, |y| y);
             for y in y.iter_mut() {
@@ -45,11 +45,11 @@ vectorised! {
 }
 
 vectorised! {
-    fn log_softmax_rows(x: &[f32], y: &mut [f32], n: usize) {
+    fn log_softmax_rows<A>(x: &[f32], y: &mut [f32], n: usize) {
         for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
             let top = max(x);
             // One logarithm a row needs no vector form.
-            let log_sum = sum1(x, |x| exp(x - top)).ln();
+            let log_sum = sum1(x, |x| exp::<A>(x - top)).ln();
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = (x - top) - log_sum;
             }
@@ -59,12 +59,12 @@ vectorised! {
 
 vectorised! {
     /// `dx = dy − eʸ Σ dy`.
-    fn log_softmax_slope(y: &[f32], dy: &[f32], dx: &mut [f32], n: usize) {
+    fn log_softmax_slope<A>(y: &[f32], dy: &[f32], dx: &mut [f32], n: usize) {
         let rows = y.chunks_exact(n).zip(dy.chunks_exact(n)).zip(dx.chunks_exact_mut(n));
         for ((y, dy), dx) in rows {
             let total = sum1(dy, |dy| dy);
             for (dx, (&y, &dy)) in dx.iter_mut().zip(y.iter().zip(dy)) {
-                *dx = dy - exp(y) * total;
+                *dx = dy - exp::<A>(y) * total;
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::file;
 use super::{Kind, State, Store, Weights, widen};
@@ -61,7 +61,7 @@ impl Weights {
         self
     }
 
-    /// The same store for training in another precision: frozen tensors are kept in the type that layers compute in, and trained ones
+    /// The same store in another precision: frozen tensors are kept in the type that layers compute in, and trained ones
     /// are given to layers as copies in it where they are kept in another.
     ///
     /// Such copies do not follow a step: see [`Precision::copies`]. Nothing is packed unless the precision is f32.
@@ -75,6 +75,11 @@ impl Weights {
     #[must_use]
     pub fn wide(&self) -> Self {
         self.clone().in_precision(Precision::F32)
+    }
+
+    /// The type in which layers compute.
+    pub fn compute_type(&self) -> DType {
+        self.precision.compute()
     }
 
     /// The same store for inference with less memory: layers keep the frozen matrices of affine maps packed in 8 or 4 bits a

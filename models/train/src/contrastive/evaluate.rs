@@ -68,7 +68,7 @@ impl PoolEmbedding {
             .iter()
             .map(|set| set.classes.iter().map(|c| ensemble(&c.texts)).collect())
             .collect();
-        let scale = clip.logit_scale().to_scalar::<f32>()?.exp().min(100.0);
+        let scale = clip.logit_scale()?.to_scalar::<f32>()?.exp().min(100.0);
         Ok(Self {
             claims,
             classes,

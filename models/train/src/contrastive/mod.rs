@@ -283,7 +283,7 @@ impl Objective for Contrastive<'_> {
         let images = l2_normalise(&clip.head(&trunk.hidden, Mode::Train)?)?; // [n, d]
         let texts = texts.embed(clip, &self.parts.tokenizer, self.config.longest_text)?;
         let texts = l2_normalise(&texts)?; // [texts, d]
-        let log_scale = clip.logit_scale().minimum(LARGEST_LOG_SCALE)?;
+        let log_scale = clip.logit_scale()?.minimum(LARGEST_LOG_SCALE)?;
         let rows = |places: &[u32]| -> Result<Tensor> {
             let places = Tensor::from_slice(places, places.len(), &Device::Cpu)?;
             Ok(texts.index_select(&places, 0)?)

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Tensor};
-use lucency_nn::{Adaptation, Checkpointing, Init, Mode, Precision, Weights, ops};
+use candle_core::{Device, Tensor};
+use lucency_nn::{Adaptation, Checkpointing, Init, Mode, Place, Precision, Weights, ops};
 use lucency_zoo::clip::{Clip, ClipConfig};
 use lucency_zoo::preprocess::{Image8, Preprocess};
 use lucency_zoo::tokenizer::ClipTokenizer;
@@ -49,23 +49,30 @@ impl Towers {
     /// Builds the towers of a plan.
     ///
     /// - `tensors`: the pack's, and those of an adapter or a checkpoint if it goes on
+    /// - `place`: where they compute; its precision counts where the plan leaves f32
     ///
-    /// Errors if a tensor is missing, or no layer is a target.
+    /// Errors if a tensor is missing, no layer is a target, or the device has no room.
     pub fn build(
         tensors: HashMap<String, Tensor>,
         config: &ClipConfig,
         preprocess: &Preprocess,
         tokenizer: &ClipTokenizer,
+        place: &Place,
         plan: &TunePlan,
     ) -> Result<Self> {
         plan.check()?;
         let mut tensors = tensors;
         let heads = ReportHeads::take(&mut tensors)?;
+        let precision = match (plan.precision, place.precision) {
+            (Precision::F32, Precision::F64) => Precision::F64,
+            (planned, _) => planned,
+        };
+        let tensors = placed(tensors, &place.device)?;
         let first_context = tensors.get(CONTEXT).cloned();
         // What stays frozen is packed; what is trained stays as it is.
         let weights = Weights::from_tensors(tensors, "the pack")
             .packed()
-            .in_precision(plan.precision);
+            .in_precision(precision);
         let adaptation = match plan.adaptation(config)? {
             Some(adaptation) => Some(weights.adapt(adaptation)?),
             None => None,
@@ -88,6 +95,7 @@ impl Towers {
             Method::Prompt => {
                 if first_context.is_none() {
                     let first = first_vectors(&clip, tokenizer, plan.tokens)?;
+                    let first = first.to_device(&place.device)?;
                     weights.overlay([(CONTEXT.to_string(), first)])?;
                 }
                 let shape = (plan.tokens, config.text.width);
@@ -108,7 +116,7 @@ impl Towers {
             checkpointing,
             context,
             heads,
-            precision: plan.precision,
+            precision,
             preprocess: preprocess.clone(),
             tokenizer: tokenizer.clone(),
         })
@@ -200,7 +208,7 @@ impl Towers {
                 self.clip.encode_text_with_context(&ids, context)?
             }
         };
-        Ok(ops::l2_normalise(&raw.to_dtype(DType::F32)?)?)
+        Ok(ops::l2_normalise(&raw)?)
     }
 
     /// Reports of any length as unit vectors, `[reports, d]`: the direction of the mean of their [pieces](ClipTokenizer::pieces).
@@ -250,9 +258,8 @@ impl Towers {
         if let Some(heads) = &self.heads {
             return heads.images(&self.clip, pixels);
         }
-        let pixels = pixels.to_dtype(self.precision.compute())?;
-        let raw = self.clip.encode_image(&pixels, Mode::Eval)?;
-        Ok(ops::l2_normalise(&raw.to_dtype(DType::F32)?)?)
+        let raw = self.clip.encode_image(pixels, Mode::Eval)?;
+        Ok(ops::l2_normalise(&raw)?)
     }
 
     /// Images in the model's size as the model takes them, `[images, 3, side, side]`.
@@ -292,13 +299,14 @@ impl Towers {
 
     /// The factor on cosines, `[]`, at most 100.
     pub fn scale(&self) -> Result<Tensor> {
-        Ok(self
-            .clip
-            .logit_scale()
-            .to_dtype(DType::F32)?
-            .minimum(100f64.ln())?
-            .exp()?)
+        Ok(self.clip.logit_scale()?.minimum(100f64.ln())?.exp()?)
     }
+}
+
+/// Tensors on a device.
+fn placed(tensors: HashMap<String, Tensor>, device: &Device) -> Result<HashMap<String, Tensor>> {
+    let there = |(key, tensor): (String, Tensor)| Ok((key, tensor.to_device(device)?));
+    tensors.into_iter().map(there).collect()
 }
 
 /// Whether a tensor is of the image tower, by its key in either layout.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use lucency_nn::{Interrupt, Progress};
+use lucency_nn::{Interrupt, Place, Progress};
 use lucency_zoo::clip::ClipConfig;
 use lucency_zoo::preprocess::Preprocess;
 use lucency_zoo::tokenizer::ClipTokenizer;
@@ -34,6 +34,8 @@ pub struct Model<'a> {
     pub preprocess: &'a Preprocess,
     /// The text tower's tokenizer.
     pub tokenizer: &'a ClipTokenizer,
+    /// Where its towers compute.
+    pub place: &'a Place,
 }
 
 /// What a run gave.
@@ -185,6 +187,7 @@ fn build(model: Model<'_>, tensors: HashMap<String, Tensor>, plan: &TunePlan) ->
         model.config,
         model.preprocess,
         model.tokenizer,
+        model.place,
         plan,
     )
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use lucency_nn::{Activation, Interrupt, Progress, Weights};
+use lucency_nn::{Activation, Interrupt, Place, Progress, Weights};
 use lucency_train::finetune::{
     Classify, Method, Model, Pairs, Pictures, Task, Towers, TunePlan, Tuned, tune, tune_pairs,
 };
@@ -45,6 +45,7 @@ pub struct Base {
     pub config: ClipConfig,
     pub preprocess: Preprocess,
     pub tokenizer: ClipTokenizer,
+    pub place: Place,
 }
 
 impl Base {
@@ -54,6 +55,7 @@ impl Base {
             config: &self.config,
             preprocess: &self.preprocess,
             tokenizer: &self.tokenizer,
+            place: &self.place,
         }
     }
 }
@@ -81,6 +83,7 @@ pub fn base(vision: VisionConfig, layout: KeyLayout) -> Base {
         config,
         preprocess: Preprocess::squash_grey(SIDE),
         tokenizer,
+        place: Place::processor(),
     }
 }
 
@@ -233,6 +236,7 @@ pub fn with_fresh(base: &Base, plan: &TunePlan) -> Towers {
         &base.config,
         &base.preprocess,
         &base.tokenizer,
+        &base.place,
         plan,
     )
     .unwrap()

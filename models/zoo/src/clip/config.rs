@@ -1,5 +1,6 @@
 //! What a CLIP is made of.
 
+use crate::checks::{divides, eps, positive};
 use crate::error::{Result, ZooError};
 use lucency_nn::Activation;
 use serde::{Deserialize, Serialize};
@@ -185,28 +186,6 @@ impl ClipConfig {
     ///
     /// Errors with [`ZooError::Config`], which names the field.
     pub fn check(&self) -> Result<()> {
-        let positive = |n: usize, what: &str| match n {
-            0 => Err(ZooError::Config(format!("{what} must not be zero"))),
-            n if n > LARGEST => Err(ZooError::Config(format!("{what} is beyond {LARGEST}"))),
-            _ => Ok(()),
-        };
-        let divides = |heads: usize, width: usize, what: &str| {
-            positive(heads, what)?;
-            if width.is_multiple_of(heads) {
-                Ok(())
-            } else {
-                Err(ZooError::Config(format!(
-                    "{what}: {heads} heads do not divide {width} channels"
-                )))
-            }
-        };
-        let eps = |eps: f64| {
-            if eps > 0.0 && eps.is_finite() {
-                Ok(())
-            } else {
-                Err(ZooError::Config("a norm's eps must be positive".into()))
-            }
-        };
         positive(self.embed_dim, "embed_dim")?;
         match &self.vision {
             VisionConfig::Vit(vit) => {
@@ -256,6 +235,3 @@ impl ClipConfig {
         eps(text.layer_norm_eps)
     }
 }
-
-/// Larger than any field of a real model, and small enough that products of two do not overflow.
-const LARGEST: usize = 1 << 24;

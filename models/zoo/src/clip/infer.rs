@@ -5,12 +5,9 @@ use super::config::{
     quick_gelu,
 };
 use crate::error::{Result, ZooError};
+use crate::shapes::{Shapes, blocks, grid, shape};
 use lucency_nn::Activation;
 use serde::Deserialize;
-use std::collections::BTreeMap;
-
-/// Shapes of a checkpoint's tensors, by key.
-pub type Shapes = BTreeMap<String, Vec<usize>>;
 
 impl KeyLayout {
     /// Tells the layout from the keys; `None` if they are no CLIP's.
@@ -128,40 +125,6 @@ fn infer_resnet(shapes: &Shapes) -> Result<ResNetConfig> {
     let [positions, _] = shape(shapes, "visual.attnpool.positional_embedding")?;
     let layers = [1, 2, 3, 4].map(|stage| blocks(shapes, &format!("visual.layer{stage}.")));
     Ok(ResNetConfig::new(grid(positions)? * 32, layers, width))
-}
-
-/// Side of the square grid behind a class token (or mean token) and its positions.
-fn grid(positions: usize) -> Result<usize> {
-    let side = positions.saturating_sub(1).isqrt();
-    if side > 0 && side * side + 1 == positions {
-        Ok(side)
-    } else {
-        Err(ZooError::UnknownLayout(format!(
-            "{positions} positions are not a square and one"
-        )))
-    }
-}
-
-fn shape<const N: usize>(shapes: &Shapes, key: &str) -> Result<[usize; N]> {
-    let found = shapes
-        .get(key)
-        .ok_or_else(|| ZooError::UnknownLayout(format!("tensor `{key}` is missing")))?;
-    found.as_slice().try_into().map_err(|_| {
-        ZooError::UnknownLayout(format!(
-            "tensor `{key}` has shape {found:?}, {N} dimensions are wanted"
-        ))
-    })
-}
-
-/// How many numbered blocks lie below a prefix.
-fn blocks(shapes: &Shapes, prefix: &str) -> usize {
-    let mut numbers: Vec<usize> = shapes
-        .keys()
-        .filter_map(|key| key.strip_prefix(prefix)?.split('.').next()?.parse().ok())
-        .collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    numbers.len()
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! How a CLIP starts when it is trained from nothing. Source: openai/CLIP, `clip/model.py`, `initialize_parameters`.
 
-use super::block::BlockKeys;
 use super::config::{ClipConfig, KeyLayout, VisionConfig};
+use super::parts::block_keys;
 use crate::error::Result;
 use lucency_nn::{Init, Weights};
 
@@ -53,7 +53,7 @@ fn draw(
     width: usize,
     mlp_width: usize,
 ) -> Result<()> {
-    let keys = BlockKeys::of(layout);
+    let keys = block_keys(layout);
     let attention = (width as f64).powf(-0.5);
     // The sum of many shortcuts keeps its size.
     let into_shortcut = attention * (2.0 * layers as f64).powf(-0.5);

@@ -4,21 +4,22 @@
 //! Both published key layouts are read, and both image towers. Tensors that old files carry besides the model's own
 //! (`position_ids`, `num_batches_tracked`) are ignored; none is ever invented.
 
-mod block;
 mod config;
 mod infer;
 mod init;
+mod parts;
 mod resnet;
 mod text;
 mod tower;
 mod vit;
 
+pub use crate::shapes::{Shapes, shapes};
 pub use config::{
     ClipConfig, KeyLayout, Pooling, ResNetConfig, TextConfig, VisionConfig, VitConfig,
 };
-pub use infer::Shapes;
 pub use tower::{ImageEncoder, TextEncoder};
 
+use crate::door::Door;
 use crate::error::Result;
 use candle_core::Tensor;
 use lucency_nn::{Init, Mode, Weights, ops};
@@ -27,12 +28,15 @@ use text::TextTower;
 use vit::Vit;
 
 /// A loaded CLIP.
+///
+/// It takes tensors of any device and gives tensors of the processor, f32, wherever its own are; gradients find the same way back.
 #[derive(Debug, Clone)]
 pub struct Clip {
     config: ClipConfig,
     image: ImageTower,
     text: TextTower,
     logit_scale: Tensor,
+    door: Door,
 }
 
 #[derive(Debug, Clone)]
@@ -57,12 +61,13 @@ impl Clip {
     /// Errors if the configuration cannot exist, or a tensor is missing or has another shape.
     pub fn load(weights: &Weights, config: &ClipConfig) -> Result<Self> {
         Ok(Self {
-            image: ImageEncoder::load(weights, config)?.0,
-            text: TextEncoder::load(weights, config)?.0,
+            image: ImageEncoder::load(weights, config)?.tower,
+            text: TextEncoder::load(weights, config)?.tower,
             logit_scale: weights
                 .wide()
                 .get((), "logit_scale", Init::Const(init::LOGIT_SCALE))?,
             config: config.clone(),
+            door: Door::of(weights),
         })
     }
 
@@ -79,7 +84,9 @@ impl Clip {
     ///
     /// Errors if `side` is not the model's image size; a vision transformer ignores less than a patch at the right and bottom.
     pub fn encode_image(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.head(&self.trunk(pixels, mode)?.hidden, mode)
+        self.door.pass(pixels, |pixels| {
+            self.inner_head(&self.inner_trunk(pixels, mode)?, mode)
+        })
     }
 
     /// Encodes texts.
@@ -89,7 +96,7 @@ impl Clip {
     ///
     /// Errors if there are too many positions or an id is outside the vocabulary.
     pub fn encode_text(&self, ids: &Tensor) -> Result<Tensor> {
-        self.text.forward(ids)
+        self.door.pass_ids(ids, |ids| self.text.forward(ids))
     }
 
     /// Encodes texts with learned vectors in place of their first words, as prompt learning does.
@@ -101,12 +108,15 @@ impl Clip {
     /// Errors if a text ends within its first m + 1 positions.
     /// Source: Zhou et al. 2022 (CoOp), eq. 2.
     pub fn encode_text_with_context(&self, ids: &Tensor, context: &Tensor) -> Result<Tensor> {
-        self.text.forward_with_context(ids, context)
+        let context = self.door.enter(context)?;
+        self.door
+            .pass_ids(ids, |ids| self.text.forward_with_context(ids, &context))
     }
 
     /// The vectors of tokens as they enter the text tower, before positions, `[batch, n, width]`.
     pub fn token_vectors(&self, ids: &Tensor) -> Result<Tensor> {
-        self.text.token_vectors(ids)
+        self.door
+            .leave(&self.text.token_vectors(&self.door.enter_ids(ids)?)?)
     }
 
     /// Embeds images: as [`encode_image`](Self::encode_image), scaled to unit length.
@@ -120,8 +130,8 @@ impl Clip {
     }
 
     /// The natural logarithm of what multiplies a cosine, shape `[]`.
-    pub fn logit_scale(&self) -> &Tensor {
-        &self.logit_scale
+    pub fn logit_scale(&self) -> Result<Tensor> {
+        self.door.leave(&self.logit_scale)
     }
 
     /// Scaled cosines.
@@ -130,21 +140,31 @@ impl Clip {
     /// - returns `[n, m]`
     pub fn logits(&self, images: &Tensor, texts: &Tensor) -> Result<Tensor> {
         let cosines = images.matmul(&texts.t()?)?; // [n, m]
-        Ok(cosines.broadcast_mul(&self.logit_scale.exp()?)?)
+        Ok(cosines.broadcast_mul(&self.logit_scale()?.exp()?)?)
     }
 
     /// The first part of the image tower: up to the last representation that has positions.
     ///
     /// - `pixels`: as [`encode_image`](Self::encode_image)
     pub fn trunk(&self, pixels: &Tensor, mode: Mode) -> Result<Trunk> {
-        let (hidden, side) = match &self.image {
-            ImageTower::Vit(vit) => (vit.trunk(pixels)?, vit.grid()),
-            ImageTower::ResNet(resnet) => (resnet.trunk(pixels, mode)?, resnet.grid()),
+        let side = match &self.image {
+            ImageTower::Vit(vit) => vit.grid(),
+            ImageTower::ResNet(resnet) => resnet.grid(),
         };
+        let hidden = self
+            .door
+            .pass(pixels, |pixels| self.inner_trunk(pixels, mode))?;
         Ok(Trunk {
             hidden,
             grid: (side, side),
         })
+    }
+
+    fn inner_trunk(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
+        match &self.image {
+            ImageTower::Vit(vit) => vit.trunk(pixels),
+            ImageTower::ResNet(resnet) => resnet.trunk(pixels, mode),
+        }
     }
 
     /// The rest of the image tower.
@@ -152,6 +172,11 @@ impl Clip {
     /// - `hidden`: a trunk's representation, shaped as in [`Trunk`]
     /// - returns `[batch, embed_dim]`, not normalised
     pub fn head(&self, hidden: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.door
+            .pass(hidden, |hidden| self.inner_head(hidden, mode))
+    }
+
+    fn inner_head(&self, hidden: &Tensor, mode: Mode) -> Result<Tensor> {
         match &self.image {
             ImageTower::Vit(vit) => vit.head(hidden),
             ImageTower::ResNet(resnet) => resnet.head(hidden, mode),
@@ -174,10 +199,11 @@ impl Clip {
     /// - `pixels`: as [`encode_image`](Self::encode_image)
     /// - returns `[batch, heads, 1 + n, 1 + n]` a block, the class token first; nothing for a ResNet
     pub fn attention_maps(&self, pixels: &Tensor) -> Result<Vec<Tensor>> {
-        match &self.image {
-            ImageTower::Vit(vit) => vit.attention(pixels),
-            ImageTower::ResNet(_) => Ok(Vec::new()),
-        }
+        let maps = match &self.image {
+            ImageTower::Vit(vit) => vit.attention(&self.door.enter(pixels)?)?,
+            ImageTower::ResNet(_) => Vec::new(),
+        };
+        maps.iter().map(|map| self.door.leave(map)).collect()
     }
 
     /// Maps inside the image tower, to compare with other implementations.
@@ -185,29 +211,24 @@ impl Clip {
     /// - returns a ResNet's stem and four stages, `[batch, channels, rows, columns]` each, or a vision transformer's last block
     ///   `[batch, 1 + n, width]` and the class token behind the last layer norm `[batch, width]`
     pub fn image_activations(&self, pixels: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
-        match &self.image {
-            ImageTower::ResNet(resnet) => resnet.stages(pixels, mode),
+        let pixels = self.door.enter(pixels)?;
+        let maps = match &self.image {
+            ImageTower::ResNet(resnet) => resnet.stages(&pixels, mode)?,
             ImageTower::Vit(vit) => {
-                let hidden = vit.last_hidden(&vit.trunk(pixels)?)?;
+                let hidden = vit.last_hidden(&vit.trunk(&pixels)?)?;
                 let pooled = vit.pool(&hidden)?;
-                Ok(vec![hidden, pooled])
+                vec![hidden, pooled]
             }
-        }
+        };
+        maps.iter().map(|map| self.door.leave(map)).collect()
     }
 
     /// States inside the text tower, to compare with other implementations.
     ///
     /// - returns every position `[batch, n, width]` and the pooled position `[batch, width]`, both behind the last layer norm
     pub fn text_activations(&self, ids: &Tensor) -> Result<(Tensor, Tensor)> {
-        Ok((self.text.last_hidden(ids)?, self.text.pooled(ids)?))
+        let ids = self.door.enter_ids(ids)?;
+        let (every, pooled) = (self.text.last_hidden(&ids)?, self.text.pooled(&ids)?);
+        Ok((self.door.leave(&every)?, self.door.leave(&pooled)?))
     }
-}
-
-/// The shapes of a store's tensors, as [`ClipConfig::infer_from_openai_keys`] takes them.
-pub fn shapes(weights: &Weights) -> Shapes {
-    weights
-        .tensors()
-        .into_iter()
-        .map(|(key, tensor)| (key, tensor.dims().to_vec()))
-        .collect()
 }

@@ -1,9 +1,10 @@
 //! The text tower.
 
-use super::block::{BlockShape, Blocks, Projection};
 use super::config::{KeyLayout, Pooling, TextConfig};
 use super::init::normal;
+use super::parts::{Projection, block_keys};
 use crate::error::{Result, ZooError};
+use crate::transformer::{BlockShape, Blocks};
 use candle_core::{DType, Tensor};
 use lucency_nn::{Bias, Embedding, LayerNorm, Linear, Mask, Weights};
 
@@ -55,7 +56,7 @@ impl TextTower {
         Ok(Self {
             tokens: Embedding::load(&tower.pp(tokens), config.vocab, width)?,
             positions: tower.get((context, width), positions, normal(0.01))?,
-            blocks: Blocks::load(&tower.pp(blocks), config.layers, shape, layout)?,
+            blocks: Blocks::load(&tower.pp(blocks), config.layers, shape, block_keys(layout))?,
             norm: LayerNorm::load(&tower.pp(norm), width, config.layer_norm_eps)?,
             projection: match layout {
                 KeyLayout::HuggingFace => Projection::OutIn(Linear::load(

@@ -8,11 +8,15 @@ use super::resnet::ResNet;
 use super::text::TextTower;
 use super::vit::Vit;
 use super::{ImageTower, init};
+use crate::door::Door;
 use crate::error::Result;
 
-/// The image tower of a CLIP.
+/// The image tower of a CLIP. Tensors come and go as a [`Clip`](super::Clip)'s do.
 #[derive(Debug, Clone)]
-pub struct ImageEncoder(pub(super) ImageTower);
+pub struct ImageEncoder {
+    pub(super) tower: ImageTower,
+    door: Door,
+}
 
 impl ImageEncoder {
     /// Takes the image tower's tensors from a store, or has a fresh store draw them; the text tower's are left alone.
@@ -22,28 +26,35 @@ impl ImageEncoder {
         config.check()?;
         init::draw_blocks(weights, config)?;
         let (dim, layout) = (config.embed_dim, config.layout);
-        Ok(Self(match &config.vision {
+        let tower = match &config.vision {
             VisionConfig::Vit(vit) => {
                 ImageTower::Vit(Box::new(Vit::load(weights, vit, dim, layout)?))
             }
             VisionConfig::ResNet(resnet) => {
                 ImageTower::ResNet(Box::new(ResNet::load(weights, resnet, dim)?))
             }
-        }))
+        };
+        Ok(Self {
+            tower,
+            door: Door::of(weights),
+        })
     }
 
     /// As [`Clip::encode_image`](super::Clip::encode_image).
     pub fn encode(&self, pixels: &Tensor, mode: Mode) -> Result<Tensor> {
-        match &self.0 {
+        self.door.pass(pixels, |pixels| match &self.tower {
             ImageTower::Vit(vit) => vit.head(&vit.trunk(pixels)?),
             ImageTower::ResNet(resnet) => resnet.head(&resnet.trunk(pixels, mode)?, mode),
-        }
+        })
     }
 }
 
-/// The text tower of a CLIP.
+/// The text tower of a CLIP. Tensors come and go as a [`Clip`](super::Clip)'s do.
 #[derive(Debug, Clone)]
-pub struct TextEncoder(pub(super) TextTower);
+pub struct TextEncoder {
+    pub(super) tower: TextTower,
+    door: Door,
+}
 
 impl TextEncoder {
     /// Takes the text tower's tensors from a store, or has a fresh store draw them; the image tower's are left alone.
@@ -53,11 +64,14 @@ impl TextEncoder {
         config.check()?;
         init::draw_blocks(weights, config)?;
         let (dim, layout) = (config.embed_dim, config.layout);
-        Ok(Self(TextTower::load(weights, &config.text, dim, layout)?))
+        Ok(Self {
+            tower: TextTower::load(weights, &config.text, dim, layout)?,
+            door: Door::of(weights),
+        })
     }
 
     /// As [`Clip::encode_text`](super::Clip::encode_text).
     pub fn encode(&self, ids: &Tensor) -> Result<Tensor> {
-        self.0.forward(ids)
+        self.door.pass_ids(ids, |ids| self.tower.forward(ids))
     }
 }

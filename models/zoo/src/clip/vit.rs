@@ -1,9 +1,10 @@
 //! The vision transformer.
 
-use super::block::{BlockShape, Blocks, Projection};
 use super::config::{KeyLayout, VitConfig};
 use super::init::normal;
+use super::parts::{Projection, block_keys};
 use crate::error::{Result, ZooError};
+use crate::transformer::{BlockShape, Blocks};
 use candle_core::Tensor;
 use lucency_nn::{Bias, LayerNorm, Linear, Mask, PatchEmbedding, Weights};
 
@@ -68,7 +69,7 @@ impl Vit {
             patches: PatchEmbedding::load(&embeddings.pp(patches), 3, patch_size, width, Bias::No)?,
             positions: embeddings.get((grid * grid + 1, width), positions, std)?,
             norm_before: LayerNorm::load(&tower.pp(before), width, config.layer_norm_eps)?,
-            blocks: Blocks::load(&tower.pp(blocks), config.layers, shape, layout)?,
+            blocks: Blocks::load(&tower.pp(blocks), config.layers, shape, block_keys(layout))?,
             norm_after: LayerNorm::load(&tower.pp(after), width, config.layer_norm_eps)?,
             projection: match layout {
                 KeyLayout::HuggingFace => Projection::OutIn(Linear::load(
@@ -124,11 +125,11 @@ impl Vit {
 
     /// From the input of the last block to the embedding, `[b, embed_dim]`.
     pub(super) fn head(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.projection
-            .forward(&self.pool(&self.last_hidden(hidden)?)?)
+        let class = self.blocks.last_first(hidden, 1)?; // [b, 1, width]
+        self.projection.forward(&self.pool(&class)?)
     }
 
-    /// The class token behind the last layer norm, `[b, width]`.
+    /// The first of tokens, the class token, behind the last layer norm, `[b, width]`.
     pub(super) fn pool(&self, last_hidden: &Tensor) -> Result<Tensor> {
         let class = last_hidden.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
         Ok(self.norm_after.forward(&class)?)
@@ -136,14 +137,7 @@ impl Vit {
 
     /// Attention of every block, `[b, heads, 1 + n, 1 + n]` each.
     pub(super) fn attention(&self, pixels: &Tensor) -> Result<Vec<Tensor>> {
-        let mut x = self.tokens(pixels)?;
-        let mut maps = Vec::with_capacity(self.blocks.len());
-        for block in self.blocks.iter() {
-            let (next, map) = block.forward_with_weights(&x, &Mask::None)?;
-            maps.push(map);
-            x = next;
-        }
-        Ok(maps)
+        self.blocks.attention(&self.tokens(pixels)?, &Mask::None)
     }
 
     /// Patches along a side.

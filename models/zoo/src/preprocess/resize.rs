@@ -52,25 +52,34 @@ struct Taps {
     coefficients: Vec<i32>,
 }
 
+/// Where the antialiased kernel of output sample `i` starts in a source of `from` samples, and its weights, whose sum is one.
+///
+/// - `scale`: source samples an output sample
+pub(crate) fn kernel(filter: Filter, scale: f64, from: usize, i: usize) -> (usize, Vec<f64>) {
+    let widening = scale.max(1.0);
+    let support = filter.support() * widening;
+    let centre = (i as f64 + 0.5) * scale;
+    // Truncation towards zero and the half added before it are part of the reference.
+    let first = (centre - support + 0.5).max(0.0) as usize;
+    let end = ((centre + support + 0.5) as usize).min(from);
+    let mut weights: Vec<f64> = (first..end)
+        .map(|x| filter.weight((x as f64 - centre + 0.5) * (1.0 / widening)))
+        .collect();
+    let sum: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|w| *w /= sum);
+    (first, weights)
+}
+
 /// The kernels of the output positions `wanted` when `from` samples become `to`.
 fn taps(filter: Filter, from: usize, to: usize, wanted: Range<usize>) -> Vec<Taps> {
     let scale = from as f64 / to as f64;
-    let widening = scale.max(1.0);
-    let support = filter.support() * widening;
     wanted
         .map(|i| {
-            let centre = (i as f64 + 0.5) * scale;
-            // Truncation towards zero and the half added before it are part of the reference.
-            let first = (centre - support + 0.5).max(0.0) as usize;
-            let end = ((centre + support + 0.5) as usize).min(from);
-            let weights: Vec<f64> = (first..end)
-                .map(|x| filter.weight((x as f64 - centre + 0.5) * (1.0 / widening)))
-                .collect();
-            let sum: f64 = weights.iter().sum();
+            let (first, weights) = kernel(filter, scale, from, i);
             let coefficients = weights
                 .iter()
                 .map(|w| {
-                    let fixed = w / sum * f64::from(1u32 << PRECISION_BITS);
+                    let fixed = w * f64::from(1u32 << PRECISION_BITS);
                     (fixed + 0.5f64.copysign(fixed)) as i32
                 })
                 .collect();

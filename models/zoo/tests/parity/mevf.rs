@@ -57,11 +57,7 @@ impl Case {
         let inputs = tensors(folder, "inputs.safetensors");
         let clip = inputs.get("clip_image").map(|image| {
             let prefix = weights.pp("clip_v_emb");
-            let shapes = clip::shapes(&prefix)
-                .into_iter()
-                .map(|(key, shape)| (key.replace("clip_v_emb.", ""), shape))
-                .collect();
-            let config = ClipConfig::infer_from_openai_keys(&shapes).unwrap();
+            let config = ClipConfig::infer_from_openai_keys(&clip::shapes(&prefix)).unwrap();
             let clip = Clip::load(&prefix, &config).unwrap();
             clip.encode_image(image, Mode::Eval).unwrap()
         });
@@ -103,7 +99,7 @@ impl Case {
             .unwrap();
         assert_close("cached", &again.logits, &output.logits, 0.0);
         assert!(again.reconstruction.is_none());
-        // Alone, each case is answered as in the batch.
+        // Alone, each case is answered as in the batch, but for the order of sums.
         for i in 0..3 {
             let one = self
                 .model
@@ -114,7 +110,7 @@ impl Case {
                 )
                 .unwrap();
             let wanted = output.logits.narrow(0, i, 1).unwrap();
-            assert_close("single", &one.logits, &wanted, 1e-6);
+            assert_close("single", &one.logits, &wanted, 3e-6);
         }
     }
 

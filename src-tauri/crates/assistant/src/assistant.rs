@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::{Device, Tensor};
 use lucency_library::Library;
-use lucency_nn::{Mode, Quantisation, ops};
+use lucency_nn::{Compute, Hosted, Mode, Precision, Quantisation, ops};
 use lucency_packs::{LabelSet, Origin, Pack, PackManifest, PackStore, TokenizerSpec};
-use lucency_zoo::clip::Clip;
+use lucency_zoo::clip::{Clip, ClipConfig};
 use lucency_zoo::tokenizer::ClipTokenizer;
 use lucency_zoo::vqa::{self, AnswerHead, Question};
 
@@ -35,6 +35,10 @@ pub struct Options {
     pub assets: PathBuf,
     /// Name or folder of the pack; the demo pack if none.
     pub pack: Option<String>,
+    /// Where networks compute.
+    pub compute: Compute,
+    /// Fewer bits for the frozen matrices of networks on the processor; none for floats.
+    pub quantise: Option<Quantisation>,
 }
 
 impl Options {
@@ -46,6 +50,8 @@ impl Options {
             home: lucency_packs::home()?,
             assets: assets::find()?,
             pack,
+            compute: Compute::processor(),
+            quantise: None,
         })
     }
 
@@ -59,7 +65,7 @@ impl Options {
 pub struct Assistant {
     options: Options,
     pack: Pack,
-    clip: Clip,
+    clip: Hosted<Clip, AssistantError>,
     tokenizer: Option<ClipTokenizer>,
     head: Option<AnswerHead>,
     network: Option<QuestionNetwork>,
@@ -73,28 +79,23 @@ pub struct Assistant {
 impl Assistant {
     /// Verifies the pack and loads its networks, and the adapter that is in use on it.
     ///
-    /// Errors if the pack or the adapter is missing, damaged or not understood.
-    pub fn open(options: Options) -> Result<Self> {
-        Self::open_quantised(options, None)
-    }
-
-    /// As [`Assistant::open`], with the networks' frozen matrices in fewer bits if that is asked for. Embeddings are then kept
+    /// The towers compute where the options say; what is made of their embeddings, on the processor. With fewer bits, embeddings are kept
     /// apart from those of the pack as it is.
     ///
-    /// Errors as [`Assistant::open`].
-    pub fn open_quantised(options: Options, quantise: Option<Quantisation>) -> Result<Self> {
+    /// Errors if the pack or the adapter is missing, damaged or not understood.
+    pub fn open(options: Options) -> Result<Self> {
         let store = options.store();
         let pack = store.find(options.pack.as_deref().unwrap_or(DEFAULT_PACK))?;
-        let pack = pack.quantised(quantise);
-        let device = Device::Cpu;
-        let clip = pack.load_clip(&device)?;
+        let pack = pack.quantised(options.quantise);
+        let of_pack = pack.clone();
+        let clip = Hosted::load(&options.compute, move |place| Ok(of_pack.load_clip(place)?))?;
         let tokenizer = match pack.manifest().tokenizer {
             TokenizerSpec::Unknown { .. } => None, // such a pack reads images only
             _ => Some(pack.tokenizer()?),
         };
-        let head = pack.load_answer_head(&device)?;
-        let network = QuestionNetwork::of(&pack, &clip)?;
-        let adapter = active_adapter(&options.home, &pack)?;
+        let head = pack.load_answer_head(&Device::Cpu)?;
+        let network = QuestionNetwork::of(&pack, clip.model().config())?;
+        let adapter = active_adapter(&options, &pack)?;
         Ok(Self {
             store: EmbeddingStore::new(&options.home, &pack.weights_id()),
             options,
@@ -134,8 +135,19 @@ impl Assistant {
         self.adapter.as_ref()
     }
 
-    pub(crate) fn clip(&self) -> &Clip {
-        &self.clip
+    /// What the pack's towers are made of.
+    pub(crate) fn clip_config(&self) -> ClipConfig {
+        self.clip.model().config().clone()
+    }
+
+    /// Does work with the pack's towers where they are; see [`Hosted::run`].
+    pub(crate) fn with_clip<T>(&self, work: impl Fn(&Clip) -> Result<T>) -> Result<T> {
+        self.clip.run(work)
+    }
+
+    /// The factor on cosines.
+    pub(crate) fn scale(&self) -> Result<f64> {
+        self.with_clip(|clip| Ok(f64::from(clip.logit_scale()?.to_scalar::<f32>()?.exp())))
     }
 
     pub(crate) fn tokenizer(&self) -> Result<&ClipTokenizer> {
@@ -160,8 +172,8 @@ impl Assistant {
 
     /// The question as the head takes it.
     pub(crate) fn question(&self, text: &str) -> Result<Question> {
-        let buckets = self.head()?.config().buckets;
-        Ok(Question::new(&self.clip, self.tokenizer()?, text, buckets)?)
+        let (buckets, tokenizer) = (self.head()?.config().buckets, self.tokenizer()?);
+        self.with_clip(|clip| Ok(Question::new(clip, tokenizer, text, buckets)?))
     }
 
     /// The demo library.
@@ -202,18 +214,26 @@ impl Assistant {
     /// The image's embedding, `[dim]`, unit length; from memory or disk if the same pixels were embedded before.
     pub fn image_embedding(&self, picture: &Picture) -> Result<Tensor> {
         let key = key(picture);
-        let dim = self.clip.config().embed_dim;
-        if let Some(stored) = self.store.read(&key, dim) {
+        let dim = self.clip_config().embed_dim;
+        if self.is_exact()
+            && let Some(stored) = self.store.read(&key, dim)
+        {
             return Ok(stored);
         }
         Ok(self.features(picture)?.embedding)
     }
 
+    /// Whether embeddings are the pack's to four digits, so that they may be kept for other starts.
+    fn is_exact(&self) -> bool {
+        let precision = self.options.compute.place().precision;
+        matches!(precision, Precision::F32 | Precision::F64)
+    }
+
     /// Unit-length embeddings of texts, `[texts, dim]`.
     pub fn embed_texts(&self, texts: &[String]) -> Result<Tensor> {
-        let context = self.clip.config().text.context;
+        let context = self.clip_config().text.context;
         let ids = self.tokenizer()?.batch(texts, context, &Device::Cpu)?; // [n, context]
-        Ok(self.clip.embed_texts(&ids)?)
+        self.with_clip(|clip| Ok(clip.embed_texts(&ids)?))
     }
 
     /// The direction of the mean of the texts' embeddings, `[dim]`, unit length.
@@ -226,26 +246,33 @@ impl Assistant {
     pub(crate) fn features(&self, picture: &Picture) -> Result<FrameFeatures> {
         let key = key(picture);
         self.memory.get_or(&key, || {
-            let pixels = self.pixels(picture)?; // [1, 3, side, side]
-            let trunk = self.clip.trunk(&pixels, Mode::Eval)?;
-            let embedding = self.clip.head(&trunk.hidden, Mode::Eval)?; // [1, dim]
-            let embedding = ops::l2_normalise(&embedding)?.squeeze(0)?; // [dim]
-            let answer_features = match &self.head {
-                Some(_) => Some(vqa::image_features_of_trunk(&self.clip, &trunk.hidden)?),
-                None => None,
-            };
-            self.store.write(&key, &embedding.to_vec1::<f32>()?);
-            let network_features = match &self.network {
-                Some(network) => Some(network.features(&self.clip, &picture.image)?),
-                None => None,
-            };
-            Ok(FrameFeatures {
-                network_features,
-                hidden: trunk.hidden.detach(),
-                grid: trunk.grid,
-                answer_features,
-                embedding,
-            })
+            let features = self.with_clip(|clip| self.features_by(clip, picture))?;
+            if self.is_exact() {
+                self.store
+                    .write(&key, &features.embedding.to_vec1::<f32>()?);
+            }
+            Ok(features)
+        })
+    }
+
+    fn features_by(&self, clip: &Clip, picture: &Picture) -> Result<FrameFeatures> {
+        let pixels = self.pixels(picture)?; // [1, 3, side, side]
+        let trunk = clip.trunk(&pixels, Mode::Eval)?;
+        let embedding = clip.head(&trunk.hidden, Mode::Eval)?; // [1, dim]
+        let answer_features = match &self.head {
+            Some(_) => Some(vqa::image_features_of_trunk(clip, &trunk.hidden)?),
+            None => None,
+        };
+        let network_features = match &self.network {
+            Some(network) => Some(network.features(clip, &picture.image)?),
+            None => None,
+        };
+        Ok(FrameFeatures {
+            network_features,
+            hidden: trunk.hidden.detach(),
+            grid: trunk.grid,
+            answer_features,
+            embedding: ops::l2_normalise(&embedding)?.squeeze(0)?, // [dim]
         })
     }
 

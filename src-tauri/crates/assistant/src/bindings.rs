@@ -122,6 +122,14 @@ pub fn typescript() -> String {
         ForgottenRow,
         RecalibrationRow,
         AdapterReport,
+        ComputeType,
+        MatrixBits,
+        ComputingChoice,
+        SelfTestDto,
+        DeviceRefused,
+        ComputingDto,
+        DeviceDto,
+        ComputingOverview,
     );
     out
 }

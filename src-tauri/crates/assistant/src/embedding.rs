@@ -21,7 +21,7 @@ impl Assistant {
 
     /// The adapter whose embeddings are compared; none if the pack's own are.
     fn comparing_adapter(&self) -> Option<&ActiveAdapter> {
-        self.adapter().filter(|adapter| adapter.towers().is_some())
+        self.adapter().filter(|adapter| adapter.compares())
     }
 
     /// What tells the embeddings that are compared from others: the hash of the pack, or the identity of an adapter.
@@ -61,17 +61,17 @@ impl Assistant {
             return Ok(Vec::new());
         }
         let batch = Tensor::cat(pixels, 0)?; // [n, 3, side, side]
-        let rows = match self.comparing_adapter().and_then(ActiveAdapter::towers) {
-            Some(towers) => towers.embed_pixels(&batch)?,
-            None => self.clip().embed_images(&batch, Mode::Eval)?,
+        let rows = match self.comparing_adapter() {
+            Some(adapter) => adapter.with_towers(|towers| Ok(towers.embed_pixels(&batch)?))?,
+            None => self.with_clip(|clip| Ok(clip.embed_images(&batch, Mode::Eval)?))?,
         };
         Ok(rows.detach().to_vec2()?)
     }
 
     /// Embeddings of short texts, `[texts, dim]`, unit length, to be compared with those of pictures.
     pub(crate) fn comparable_texts(&self, texts: &[String]) -> Result<Tensor> {
-        match self.comparing_adapter().and_then(ActiveAdapter::towers) {
-            Some(towers) => Ok(towers.embed_texts(texts)?.detach()),
+        match self.comparing_adapter() {
+            Some(adapter) => adapter.with_towers(|towers| Ok(towers.embed_texts(texts)?.detach())),
             None => self.embed_texts(texts),
         }
     }
@@ -102,7 +102,7 @@ impl Assistant {
         reports: &[String],
         embed: impl Fn(&[String]) -> Result<Tensor>,
     ) -> Result<Vec<Vec<f32>>> {
-        let (tokenizer, context) = (self.tokenizer()?, self.clip().config().text.context);
+        let (tokenizer, context) = (self.tokenizer()?, self.clip_config().text.context);
         let mut pieces = Vec::new();
         let mut counts = Vec::with_capacity(reports.len());
         for report in reports {

@@ -53,6 +53,9 @@ pub enum AssistantError {
         /// What, where, and what to do.
         message: String,
     },
+    /// A device that is not known.
+    #[error("{0}")]
+    Device(String),
     /// The question is empty or far too long.
     #[error("{0}")]
     Question(String),
@@ -117,6 +120,18 @@ fn of_training(error: &TrainError) -> &'static str {
 }
 
 impl AssistantError {
+    /// Whether a device may be to blame: a tensor operation failed, not what was asked of it.
+    pub(crate) fn is_of_device(&self) -> bool {
+        match self {
+            Self::Tensor(_) => true,
+            Self::Layer(error) => error.is_of_device(),
+            Self::Zoo(error) => error.is_of_device(),
+            Self::Measure(error) => error.is_of_device(),
+            Self::Pack(error) => matches!(error, PackError::Model { .. }),
+            _ => false,
+        }
+    }
+
     /// A stable, snake_case word for the cause, for programs to switch on.
     pub fn code(&self) -> &'static str {
         match self {
@@ -124,6 +139,7 @@ impl AssistantError {
             Self::Rejected { code, .. } => code,
             Self::Pack(e) => e.code(),
             Self::Library(e) => e.code(),
+            Self::Device(_) | Self::Layer(NnError::Device { .. }) => "bad_device",
             Self::Zoo(_) | Self::Layer(_) | Self::Tensor(_) => "model_failed",
             Self::Measure(e) => of_training(e),
             Self::Training { code, .. } => code,

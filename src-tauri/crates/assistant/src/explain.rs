@@ -3,6 +3,7 @@
 //! Source: Selvaraju et al. 2017, section 3, on the image tower's last spatial representation.
 
 use candle_core::{D, Tensor, Var};
+use lucency_zoo::clip::Clip;
 use lucency_zoo::vqa;
 
 use crate::assistant::Assistant;
@@ -19,29 +20,35 @@ impl Assistant {
         answer: &str,
     ) -> Result<Option<HeatMap>> {
         if let Some(network) = self.network() {
-            return network.explain(self.clip(), picture, question, answer);
+            return self.with_clip(|clip| network.explain(clip, picture, question, answer));
         }
         let features = self.features(picture)?;
-        let hidden = Var::from_tensor(&features.hidden)?;
-        let input = vqa::image_features_of_trunk(self.clip(), hidden.as_tensor())?;
         let head = self.head()?;
         let Some(index) = head.config().answers.iter().position(|a| a == answer) else {
             return Ok(None);
         };
-        let logits = head.forward(&input, &[&self.question(question)?])?; // [1, answers]
-        // The lead over the next answer: a log-probability near 0 has no slope left.
-        let own = logits.narrow(1, index, 1)?.sum_all()?; // []
-        let lead = match runner_up(&logits, index)? {
-            Some(next) => (own - logits.narrow(1, next, 1)?.sum_all()?)?,
-            None => own,
+        let question = self.question(question)?;
+        let relevance = |clip: &Clip| {
+            let hidden = Var::from_tensor(&features.hidden)?;
+            let input = vqa::image_features_of_trunk(clip, hidden.as_tensor())?;
+            let logits = head.forward(&input, &[&question])?; // [1, answers]
+            // The lead over the next answer: a log-probability near 0 has no slope left.
+            let own = logits.narrow(1, index, 1)?.sum_all()?; // []
+            let lead = match runner_up(&logits, index)? {
+                Some(next) => (own - logits.narrow(1, next, 1)?.sum_all()?)?,
+                None => own,
+            };
+            let gradients = lead.backward()?;
+            let Some(gradient) = gradients.get(hidden.as_tensor()) else {
+                return Ok(None);
+            };
+            let cells = clip.spatial_tokens(&features.hidden)?; // [1, n, c]
+            let slopes = clip.spatial_tokens(gradient)?; // [1, n, c]
+            grad_cam(&cells, &slopes).map(Some)
         };
-        let gradients = lead.backward()?;
-        let Some(gradient) = gradients.get(hidden.as_tensor()) else {
+        let Some(cam) = self.with_clip(relevance)? else {
             return Ok(None);
         };
-        let cells = self.clip().spatial_tokens(&features.hidden)?; // [1, n, c]
-        let slopes = self.clip().spatial_tokens(gradient)?; // [1, n, c]
-        let cam = grad_cam(&cells, &slopes)?;
         let (rows, columns) = features.grid;
         let Some(values) = normalised(&cam) else {
             return Ok(None);

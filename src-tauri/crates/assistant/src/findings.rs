@@ -101,7 +101,7 @@ impl Assistant {
         let embeddings = self.label_embeddings(set)?;
         let image = self.image_embedding(picture)?; // [dim], unit length
         let image = image.unsqueeze(1)?; // [dim, 1]
-        let scale = f64::from(self.clip().logit_scale().to_scalar::<f32>()?.exp());
+        let scale = self.scale()?;
         let logits = |text: &Tensor| -> Result<Vec<f64>> {
             let cosine = text.matmul(&image)?.squeeze(1)?.to_vec1::<f32>()?; // [labels]
             Ok(cosine.iter().map(|&c| f64::from(c) * scale).collect())

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use lucency_packs::Pack;
 use lucency_train::vqa::TrainedVqa;
-use lucency_zoo::clip::Clip;
+use lucency_zoo::clip::{Clip, ClipConfig};
 use lucency_zoo::preprocess::{Filter, Image8, Preprocess, resize};
 use rayon::prelude::*;
 
@@ -28,13 +28,13 @@ impl QuestionNetwork {
     /// The network of a pack, if it has one.
     ///
     /// Errors if a file of it is missing or does not fit the others, or if it was trained with features of another tower.
-    pub(crate) fn of(pack: &Pack, clip: &Clip) -> Result<Option<Self>> {
+    pub(crate) fn of(pack: &Pack, towers: &ClipConfig) -> Result<Option<Self>> {
         let Some(folder) = pack.network_dir() else {
             return Ok(None);
         };
         let trained = TrainedVqa::open(&folder)?;
         let plan = trained.plan();
-        let dim = clip.config().embed_dim;
+        let dim = towers.embed_dim;
         if plan.clip_dim.is_some_and(|wanted| wanted != dim) {
             return Err(AssistantError::Data(format!(
                 "the network of pack {} was trained with features of another image tower; compose the pack again with that tower's pack",

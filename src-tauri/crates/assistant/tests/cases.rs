@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use lucency_assistant::cases::{CaseLibrary, CaseQuery, Seen, picture_of_file};
 use lucency_assistant::dto::{ColumnRole, EmbedOutcome, ImportRequest, LibraryHits, SearchBy};
-use lucency_assistant::{Assistant, Interrupt, Options, Picture};
+use lucency_assistant::{Assistant, Compute, Interrupt, Options, Picture};
 use lucency_library::{EmbeddingKind, Embeddings, Filter, Page, Space, Storage};
 use tempfile::TempDir;
 
@@ -15,6 +15,8 @@ fn assistant(home: &Path) -> Assistant {
         home: home.to_path_buf(),
         assets: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../assets"),
         pack: None,
+        compute: Compute::processor(),
+        quantise: None,
     };
     Assistant::open(options).expect("the demo pack opens")
 }

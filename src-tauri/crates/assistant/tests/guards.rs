@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use lucency_assistant::dto::{Answer, Caution, CautionReason};
 use lucency_assistant::evaluate::evaluate_guard;
-use lucency_assistant::{Assistant, AssistantError, Interrupt, Options, Picture, picture};
+use lucency_assistant::{Assistant, AssistantError, Compute, Interrupt, Options, Picture, picture};
 
 fn assets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../assets")
@@ -19,6 +19,8 @@ fn assistant() -> &'static Assistant {
             home,
             assets: assets(),
             pack: None,
+            compute: Compute::processor(),
+            quantise: None,
         };
         Assistant::open(options).expect("the demo pack opens")
     })

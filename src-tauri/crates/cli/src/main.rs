@@ -1,6 +1,7 @@
 //! `lucency`: the assistant's use cases without a window. Every command has `--json`.
 
 mod commands;
+mod computing;
 mod npy;
 mod output;
 mod sample;
@@ -17,6 +18,8 @@ struct Arguments {
     /// Print results (and errors, on standard error) as JSON.
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    computing: computing::Choice,
     #[command(subcommand)]
     command: Command,
 }
@@ -58,6 +61,8 @@ enum Command {
     #[command(subcommand)]
     Adapters(commands::finetune::Adapters),
     Packs(commands::packs::Arguments),
+    /// Devices that networks can compute on, each tested beside the processor
+    Devices(commands::devices::Devices),
     Phantom(commands::phantom::Phantom),
     #[command(subcommand)]
     Train(commands::train::Train),
@@ -67,6 +72,7 @@ fn main() -> std::process::ExitCode {
     lucency_assistant::keep_freed_memory();
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
+    computing::choose(arguments.computing);
     let result: Result<(), CommandError> = match arguments.command {
         Command::Inspect(command) => command.run(output),
         Command::Pixels(command) => command.run(output),
@@ -85,9 +91,11 @@ fn main() -> std::process::ExitCode {
         Command::Runs(command) => command.run(output),
         Command::Adapters(command) => command.run(output),
         Command::Packs(arguments) => commands::packs::run(arguments, output),
+        Command::Devices(command) => command.run(output),
         Command::Phantom(command) => command.run(output),
         Command::Train(command) => command.run(output),
     };
+    computing::report_failure();
     commands::bench::report_memory();
     output.finish(result)
 }

@@ -1,7 +1,7 @@
 /** What all families of the mock share: how it behaves, what it was asked, jobs that take time. */
 
 import { type Backend, BackendError, type OnProgress } from '../backend'
-import type { AppInfo, PackSummary, Provenance } from '../types'
+import type { AppInfo, ComputingOverview, PackSummary, Provenance } from '../types'
 
 /** How the mock behaves. */
 export interface MockOptions {
@@ -33,6 +33,21 @@ export const PACK: PackSummary = {
     { measure: 'Closed questions right', value: 0.93, data: 'synthetic studies, validation' },
     { measure: 'Expected calibration error', value: 0.021, data: 'synthetic studies, validation' },
   ],
+}
+
+/** Where the mock says that networks compute. */
+export const COMPUTING: ComputingOverview = {
+  now: {
+    device: 'cpu',
+    name: 'Processor, AVX2, 4 threads',
+    numbers: 'f32',
+    self_test: null,
+    failure: null,
+    passed_over: [],
+    processor: 'Processor, AVX2, 4 threads',
+  },
+  choice: { device: 'auto', compute_type: null, matrix_bits: null },
+  known: ['cpu', 'reference'],
 }
 
 /** Stands for any hash. */

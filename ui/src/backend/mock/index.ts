@@ -1,8 +1,8 @@
 /** A backend without a shell: for development in a browser and for tests. Never part of the product's bundle. */
 
 import type { Backend, DialogChoice, DropEvent, Unsubscribe } from '../backend'
-import type { AppInfo, PackSummary } from '../types'
-import { HEX, PACK } from './core'
+import type { AppInfo, ComputingChoice, ComputingOverview, PackSummary } from '../types'
+import { COMPUTING, HEX, PACK } from './core'
 import { MockLabelling } from './labelling'
 
 export type { MockOptions } from './core'
@@ -11,6 +11,7 @@ export type { MockOptions } from './core'
 export class MockBackend extends MockLabelling implements Backend {
   /** What a dialog returns next. */
   chosen: string[] = ['demo.dcm']
+  #overview: ComputingOverview = COMPUTING
   #openFiles: ((paths: string[]) => void) | undefined
   #drop: ((event: DropEvent) => void) | undefined
 
@@ -46,6 +47,23 @@ export class MockBackend extends MockLabelling implements Backend {
   async selectPack(name: string): Promise<PackSummary> {
     this.note('selectPack', name)
     return (await this.packs()).find((pack) => pack.name === name) ?? PACK
+  }
+
+  async computing(): Promise<ComputingOverview> {
+    this.note('computing')
+    return this.#overview
+  }
+
+  async computingChoose(choice: ComputingChoice): Promise<ComputingOverview> {
+    this.note('computingChoose', choice.device)
+    const device = choice.device === 'auto' ? 'cpu' : choice.device
+    this.#overview = { ...this.#overview, choice, now: { ...this.#overview.now, device } }
+    return this.#overview
+  }
+
+  /** Pretends that the device failed in the middle of something. */
+  failDevice(name: string, failure: string): void {
+    this.#overview = { ...this.#overview, now: { ...this.#overview.now, device: 'cuda:0', name, failure } }
   }
 
   async checkRawPath(bytes: number): Promise<ArrayBuffer> {

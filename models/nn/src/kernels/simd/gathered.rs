@@ -55,7 +55,7 @@ impl Source for Gathered<'_> {
     ) -> [[V; N]; M] {
         let mut sums = [[unsafe { V::zero() }; N]; M];
         let starts = &self.starts[row..row + M];
-        let mut panel = strip.panel;
+        let (mut panel, mut ahead) = (strip.panel, strip.ahead);
         // A strip begins and ends between taps.
         let run = self.run.max(1);
         let taps = strip.inputs.start / run..strip.inputs.end / run;
@@ -66,8 +66,9 @@ impl Source for Gathered<'_> {
             }
             for k in 0..self.run {
                 // SAFETY: `new` found every row within `x`, and the panel has a place for every input.
-                unsafe { strip.add(&mut sums, panel, |i| *x[i].add(k)) };
+                unsafe { strip.add(&mut sums, panel, ahead, |i| *x[i].add(k)) };
                 panel = panel.wrapping_add(strip.step);
+                ahead = ahead.wrapping_add(strip.pace);
             }
         }
         sums

@@ -3,6 +3,8 @@
 //! They are interleaved a tile at a time, `[inputs, tile rows]`, so that a tile of the product reads both from front to
 //! back: a vector of the panel, a broadcast number of `x`.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::finish::Finish;
@@ -53,11 +55,12 @@ impl Source for Interleaved<'_> {
         let mut sums = [[unsafe { V::zero() }; N]; M];
         let x = &self.block[row * self.inputs + strip.inputs.start * M..];
         let x = &x[..strip.inputs.len() * M];
-        let mut panel = strip.panel;
+        let (mut panel, mut ahead) = (strip.panel, strip.ahead);
         for x in x.as_chunks::<M>().0 {
             // SAFETY: the panel has a place for every input.
-            unsafe { strip.add(&mut sums, panel, |i| x[i]) };
+            unsafe { strip.add(&mut sums, panel, ahead, |i| x[i]) };
             panel = panel.wrapping_add(strip.step);
+            ahead = ahead.wrapping_add(strip.pace);
         }
         sums
     }
@@ -66,21 +69,27 @@ impl Source for Interleaved<'_> {
 /// Rows of `x` `[rows, inputs]`, the rows of each tile side by side: `[inputs, tile rows]` one tile after the other.
 fn interleave(x: &[f32], inputs: usize) -> Vec<f32> {
     let (_, most) = tile();
-    let mut block = vec![0.0; x.len()];
+    let mut block: Vec<f32> = Vec::with_capacity(x.len());
+    let room = &mut block.spare_capacity_mut()[..x.len()];
     let size = most * inputs.max(1);
-    let copy = |(block, rows): (&mut [f32], &[f32])| interleave_tile(rows, inputs, block);
+    let copy = |(block, rows): (&mut [Room], &[f32])| interleave_tile(rows, inputs, block);
     match x.len() < SMALL {
-        true => block.chunks_mut(size).zip(x.chunks(size)).for_each(copy),
-        false => block
+        true => room.chunks_mut(size).zip(x.chunks(size)).for_each(copy),
+        false => room
             .par_chunks_mut(size)
             .zip(x.par_chunks(size))
             .for_each(copy),
     }
+    // SAFETY: `x` is whole rows, each of whose floats was written to a place of its own.
+    unsafe { block.set_len(x.len()) };
     block
 }
 
-/// The transpose of a tile's rows `[rows, inputs]`.
-fn interleave_tile(rows: &[f32], inputs: usize, block: &mut [f32]) {
+/// The place of a float that was not written yet: clearing large blocks first costs one thread as long as the rest takes all.
+type Room = MaybeUninit<f32>;
+
+/// The transpose of a tile's rows `[rows, inputs]`; writes all of the block.
+fn interleave_tile(rows: &[f32], inputs: usize, block: &mut [Room]) {
     match rows.len() / inputs.max(1) {
         8 => {
             fours::<8>(&rows[..4 * inputs], inputs, block);
@@ -90,7 +99,7 @@ fn interleave_tile(rows: &[f32], inputs: usize, block: &mut [f32]) {
         count => {
             for (i, row) in rows.chunks_exact(inputs.max(1)).enumerate() {
                 for (value, &x) in block.iter_mut().skip(i).step_by(count).zip(row) {
-                    *value = x;
+                    value.write(x);
                 }
             }
         }
@@ -98,7 +107,7 @@ fn interleave_tile(rows: &[f32], inputs: usize, block: &mut [f32]) {
 }
 
 /// Puts four rows side by side into columns that are `WIDTH` apart.
-fn fours<const WIDTH: usize>(rows: &[f32], inputs: usize, block: &mut [f32]) {
+fn fours<const WIDTH: usize>(rows: &[f32], inputs: usize, block: &mut [Room]) {
     let (first, rest) = rows.split_at(inputs);
     let (second, rest) = rest.split_at(inputs);
     let (third, fourth) = rest.split_at(inputs);
@@ -117,10 +126,10 @@ fn fours<const WIDTH: usize>(rows: &[f32], inputs: usize, block: &mut [f32]) {
     let done = inputs / 4 * 4;
     for (((a, b), (c, d)), block) in squares.zip(block.chunks_mut(4 * WIDTH)) {
         for k in 0..4 {
-            block[k * WIDTH..][..4].copy_from_slice(&[a[k], b[k], c[k], d[k]]);
+            block[k * WIDTH..][..4].write_copy_of_slice(&[a[k], b[k], c[k], d[k]]);
         }
     }
     for k in done..inputs {
-        block[k * WIDTH..][..4].copy_from_slice(&[first[k], second[k], third[k], fourth[k]]);
+        block[k * WIDTH..][..4].write_copy_of_slice(&[first[k], second[k], third[k], fourth[k]]);
     }
 }

@@ -16,6 +16,7 @@ mod memory;
 mod panel_product;
 mod panels;
 mod quantised;
+mod strided;
 mod tiles;
 mod vector;
 
@@ -24,6 +25,7 @@ pub(crate) use finish::{Finish, Value};
 pub(crate) use gathered::Gathered;
 pub use memory::{keep_freed_memory, release_freed_memory};
 pub(crate) use panels::Panels;
+pub(crate) use strided::{panel_rows, panel_width};
 pub(crate) use tiles::{Offsets, correlate_tile, tile};
 
 /// Which instructions the machine has.
@@ -37,42 +39,74 @@ pub(crate) enum Isa {
     Portable,
 }
 
-/// The best instruction set of this machine, asked once.
+/// Names the instruction set to use, `avx512`, `avx2` or `portable`; one that the machine lacks is not used. To see what
+/// another machine would do.
+const CHOICE: &str = "LUCENCY_INSTRUCTIONS";
+
+/// The best instruction set of this machine, or a lesser one that [`CHOICE`] names; asked once.
 pub(crate) fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
     *ISA.get_or_init(|| {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("fma")
-            {
-                return Isa::V4;
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                return Isa::V3;
-            }
+        let choice = std::env::var(CHOICE).unwrap_or_default();
+        match (choice.as_str(), best()) {
+            ("portable", _) => Isa::Portable,
+            ("avx2", Isa::V4) => Isa::V3,
+            (_, best) => best,
         }
-        Isa::Portable
     })
 }
 
+fn best() -> Isa {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("fma")
+        {
+            return Isa::V4;
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return Isa::V3;
+        }
+    }
+    Isa::Portable
+}
+
+/// What the kernels use of this machine, for people.
+pub(crate) fn instructions() -> &'static str {
+    match isa() {
+        Isa::V4 => "AVX-512",
+        Isa::V3 => "AVX2",
+        Isa::Portable if cfg!(target_arch = "aarch64") => "NEON",
+        Isa::Portable => "no vector extensions",
+    }
+}
+
 /// Defines a function whose body is compiled once for each instruction set and chosen at run time.
+///
+/// A type parameter stands for the machine's `Arithmetic`.
 macro_rules! vectorised {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $crate::kernels::simd::vectorised! {
+            $(#[$meta])* $vis fn $name<Any>($($arg: $ty),*) $(-> $ret)? $body
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$kind:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(unsafe_code)]
         $vis fn $name($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            fn body($($arg: $ty),*) $(-> $ret)? $body
+            #[allow(clippy::extra_unused_type_parameters)]
+            fn body<$kind: $crate::kernels::math::Arithmetic>($($arg: $ty),*) $(-> $ret)? $body
             #[cfg(target_arch = "x86_64")]
             {
+                use $crate::kernels::math::Fused;
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                fn v4($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                fn v4($($arg: $ty),*) $(-> $ret)? { body::<Fused>($($arg),*) }
                 #[target_feature(enable = "avx2,fma")]
-                fn v3($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                fn v3($($arg: $ty),*) $(-> $ret)? { body::<Fused>($($arg),*) }
                 match $crate::kernels::simd::isa() {
                     // SAFETY: `isa` found the features that the function is compiled for.
                     $crate::kernels::simd::Isa::V4 => return unsafe { v4($($arg),*) },
@@ -81,7 +115,7 @@ macro_rules! vectorised {
                     $crate::kernels::simd::Isa::Portable => {}
                 }
             }
-            body($($arg),*)
+            body::<$crate::kernels::math::Split>($($arg),*)
         }
     };
 }

@@ -1,7 +1,7 @@
 //! Products with a matrix in panels, tile by tile, for rows that a [`Source`] finds.
 //!
 //! Sums stay in registers over [`DEPTH`] inputs; what a tile reads next of the weight is asked for while it is still busy
-//! with what it has.
+//! with what it has: from the second-level cache a few inputs ahead, from memory a panel ahead.
 
 use std::ops::Range;
 
@@ -19,6 +19,10 @@ const DEPTH: usize = 1024;
 const LONG: usize = 3072;
 /// Floats of `x` that a task goes through again and again; they stay in the second-level cache beside a panel.
 const BLOCK: usize = 128 * 1024;
+/// Inputs ahead of the sums whose weights are asked for from the second-level cache.
+const NEAR: usize = 16;
+/// Floats of a cache line.
+const LINE: usize = 16;
 /// Multiplications below which one thread is quicker than two.
 pub(super) const SMALL: usize = 128 * 1024;
 
@@ -44,20 +48,25 @@ pub(super) struct Strip {
     pub panel: *const f32,
     /// Floats from one input to the next.
     pub step: usize,
-    /// Floats from an input to what will be read next; may wrap around.
-    pub ahead: usize,
+    /// Where a tile begins to ask for what will be read next; may be no place of the panel.
+    pub ahead: *const f32,
+    /// Floats that it goes on with every input.
+    pub pace: usize,
 }
 
 impl Strip {
-    /// Adds one input of `M` rows times a panel's columns, and asks for what comes later of the panel.
+    /// Adds one input of `M` rows times a panel's columns, and asks for what comes soon: some inputs later of this panel, and a piece of
+    /// the next one from memory.
     ///
     /// - `panel`: at that input
+    /// - `ahead`: the piece that this input asks for
     /// - `x`: the input of each row
     #[inline(always)]
     pub(super) unsafe fn add<V: Vector, const M: usize, const N: usize>(
         &self,
         sums: &mut [[V; N]; M],
         panel: *const f32,
+        ahead: *const f32,
         x: impl Fn(usize) -> f32,
     ) {
         unsafe {
@@ -65,7 +74,10 @@ impl Strip {
             for j in 0..N {
                 w[j] = V::load(panel.wrapping_add(j * V::LANES));
             }
-            V::prefetch(panel.wrapping_add(self.ahead));
+            V::prefetch(ahead);
+            for line in (0..N * V::LANES).step_by(LINE) {
+                V::fetch(panel.wrapping_add(NEAR * self.step + line));
+            }
             for i in 0..M {
                 let x = V::splat(x(i));
                 for j in 0..N {
@@ -187,7 +199,7 @@ impl<S: Source> Job<'_, S> {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn run_v3(&self, task: &Task, finish: &Finish<'_>) {
-        unsafe { self.run_with::<std::arch::x86_64::__m256, 3>(task, finish) }
+        unsafe { self.run_with::<std::arch::x86_64::__m256, 2>(task, finish) }
     }
 
     /// Some of the inputs after the other, so that the rows' share of them stays in a cache for every panel.
@@ -230,12 +242,14 @@ impl<S: Source> Job<'_, S> {
         let onward = at(next).wrapping_sub(at((p, inputs.start)));
         let (panel, continuous) = self.panels.strip(p, inputs.clone(), scratch);
         let last = inputs.end == self.panels.inputs;
-        let column = p * width;
+        let (column, depth) = (p * width, inputs.len());
+        let shares = shares(rows.len().div_ceil(most));
         let mut tile = Tile {
             strip: Strip {
                 panel: panel.as_ptr(),
                 step: width,
-                ahead: 0,
+                ahead: panel.as_ptr(),
+                pace: 0,
                 inputs,
             },
             out: self.out,
@@ -243,12 +257,11 @@ impl<S: Source> Job<'_, S> {
             columns: width.min(outputs - column),
         };
         for (before, rows) in tiles(rows, most) {
-            // Each tile asks for a third of what comes next.
-            let third = before / most % N * 16;
-            tile.strip.ahead = match continuous {
-                true => onward.wrapping_add(third),
-                false => 0,
-            };
+            if continuous {
+                let (share, pace) = (before / most % shares, width / shares);
+                let first = onward.wrapping_add(share * depth * pace);
+                (tile.strip.ahead, tile.strip.pace) = (panel.as_ptr().wrapping_add(first), pace);
+            }
             tile.out = self.out.wrapping_add(rows.start * outputs + column);
             unsafe { tile.of_columns::<V, N, S>(self.source, &rows) };
             if last {
@@ -261,6 +274,17 @@ impl<S: Source> Job<'_, S> {
                 }
             }
         }
+    }
+}
+
+/// Among how many tiles of a column the asking for the next panel is shared out: memory is slower than arithmetic on few rows,
+/// so that nearly all of them have to ask all the time.
+#[inline(always)]
+fn shares(tiles: usize) -> usize {
+    match tiles {
+        0..7 => 3,
+        7..13 => 6,
+        _ => 12,
     }
 }
 

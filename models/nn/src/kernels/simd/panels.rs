@@ -59,7 +59,7 @@ enum Data {
 pub(super) fn tile() -> (usize, usize) {
     match isa() {
         Isa::V4 => (48, 8),
-        Isa::V3 => (24, 4),
+        Isa::V3 => (16, 6),
         Isa::Portable => (8, 4),
     }
 }

@@ -95,8 +95,9 @@ impl Codes {
         let into = &mut into[..of.len() * GROUP * width];
         match width {
             48 => expand_48(self.kind, codes, scales, into),
-            24 => expand_24(self.kind, codes, scales, into),
-            _ => expand_8(self.kind, codes, scales, into),
+            16 => expand_16(self.kind, codes, scales, into),
+            8 => expand_8(self.kind, codes, scales, into),
+            _ => unreachable!("panels are as wide as `tile` says"),
         }
     }
 }
@@ -178,8 +179,8 @@ vectorised! {
     }
 }
 vectorised! {
-    fn expand_24(kind: Quantisation, codes: &[u8], scales: &[u16], into: &mut [f32]) {
-        expand::<24>(kind, codes, scales, into)
+    fn expand_16(kind: Quantisation, codes: &[u8], scales: &[u16], into: &mut [f32]) {
+        expand::<16>(kind, codes, scales, into)
     }
 }
 vectorised! {

@@ -27,7 +27,7 @@ pub(crate) fn tile(rows: usize) -> (usize, usize) {
         (Isa::V4, 1) => (1, 128),
         (Isa::V4, _) => (8, 48),
         (Isa::V3, 1) => (1, 64),
-        (Isa::V3, _) => (4, 24),
+        (Isa::V3, _) => (6, 16),
         (Isa::Portable, _) => (4, 8),
     }
 }
@@ -69,7 +69,9 @@ pub(crate) fn correlate_tile(
             #[cfg(target_arch = "x86_64")]
             Isa::V4 => correlate_v4::<1>(a, x, offsets, rows, width, c, out_row),
             #[cfg(target_arch = "x86_64")]
-            Isa::V3 => correlate_v3(a, x, offsets, rows, width, c, out_row),
+            Isa::V3 if width > 8 => correlate_v3::<2>(a, x, offsets, rows, width, c, out_row),
+            #[cfg(target_arch = "x86_64")]
+            Isa::V3 => correlate_v3::<1>(a, x, offsets, rows, width, c, out_row),
             _ => correlate::<[f32; 4], 4, 2>(a, x, offsets, rows, width, c, out_row),
         }
     }
@@ -91,7 +93,7 @@ unsafe fn correlate_v4<const N: usize>(
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn correlate_v3(
+unsafe fn correlate_v3<const N: usize>(
     a: *const f32,
     x: *const f32,
     offsets: &[usize],
@@ -100,7 +102,7 @@ unsafe fn correlate_v3(
     c: *mut f32,
     out_row: usize,
 ) {
-    unsafe { correlate::<std::arch::x86_64::__m256, 4, 3>(a, x, offsets, rows, width, c, out_row) }
+    unsafe { correlate::<std::arch::x86_64::__m256, 6, N>(a, x, offsets, rows, width, c, out_row) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -115,8 +117,27 @@ unsafe fn row_v3(a: *const f32, x: *const f32, offsets: &[usize], width: usize, 
     unsafe { correlate::<std::arch::x86_64::__m256, 1, 8>(a, x, offsets, 1, width, c, 0) }
 }
 
+/// Most tiles are as wide as their vectors: without masks all sums of AVX2's sixteen registers stay in them.
 #[inline(always)]
 unsafe fn correlate<V: Vector, const M: usize, const N: usize>(
+    a: *const f32,
+    x: *const f32,
+    offsets: &[usize],
+    rows: usize,
+    width: usize,
+    c: *mut f32,
+    out_row: usize,
+) {
+    unsafe {
+        match width == N * V::LANES {
+            true => sums::<V, M, N, true>(a, x, offsets, rows, width, c, out_row),
+            false => sums::<V, M, N, false>(a, x, offsets, rows, width, c, out_row),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn sums<V: Vector, const M: usize, const N: usize, const FULL: bool>(
     a: *const f32,
     x: *const f32,
     offsets: &[usize],
@@ -136,7 +157,11 @@ unsafe fn correlate<V: Vector, const M: usize, const N: usize>(
             let row = x.wrapping_add(offset);
             let mut b = [V::zero(); N];
             for j in 0..N {
-                b[j] = V::load_masked(row.wrapping_add(j * V::LANES), masks[j]);
+                let part = row.wrapping_add(j * V::LANES);
+                b[j] = match FULL {
+                    true => V::load(part),
+                    false => V::load_masked(part, masks[j]),
+                };
             }
             for i in 0..M {
                 let w = V::splat(*a.add(i));

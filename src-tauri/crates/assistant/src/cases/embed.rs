@@ -173,7 +173,7 @@ impl Job<'_> {
             vector: halved(&vector),
         });
         outcome.images += self.put(space, new.collect())?;
-        let dim = self.assistant.clip().config().embed_dim;
+        let dim = self.assistant.clip_config().embed_dim;
         self.store.put_unreadable(space, dim, &unreadable)?;
         Ok(())
     }

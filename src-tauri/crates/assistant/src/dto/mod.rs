@@ -4,6 +4,7 @@
 //! from these types (`bindings.rs`).
 
 mod adapters;
+mod computing;
 mod labelling;
 mod library;
 mod results;
@@ -12,6 +13,7 @@ mod training;
 mod window;
 
 pub use adapters::*;
+pub use computing::*;
 pub use labelling::*;
 pub use library::*;
 pub use results::*;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::Device;
-use lucency_nn::Mode;
+use lucency_nn::{Mode, Place};
 use lucency_packs::{Pack, PackStore};
 use lucency_train::vqa::Conduct;
 use lucency_zoo::clip::Clip;
@@ -31,7 +31,7 @@ impl ImageEncoder {
         let pack: Pack = store.find(pack)?;
         let preprocess = preprocessing(&pack.manifest().preprocessing, conduct);
         Ok(Self {
-            clip: pack.load_clip(&Device::Cpu)?,
+            clip: pack.load_clip(&Place::processor())?,
             preprocess,
         })
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use lucency_nn::Interrupt;
+use lucency_nn::{Hosted, Interrupt, Place};
+use lucency_packs::Pack;
 use lucency_train::finetune::{
     Adapter, AdapterManifest, BasePack, Method, OneImage, Scorer, Towers, adapter_folder,
 };
@@ -12,6 +13,7 @@ use lucency_train::metrics::argmax;
 use serde::{Deserialize, Serialize};
 
 use super::{Base, refuse};
+use crate::Options;
 use crate::assistant::Assistant;
 use crate::dto::FindingScore;
 use crate::error::{AssistantError, Result};
@@ -74,17 +76,15 @@ impl InUse {
 /// An adapter that is in use.
 pub(crate) struct ActiveAdapter {
     manifest: AdapterManifest,
-    scorer: Scorer,
+    scorer: Hosted<Scorer, AssistantError>,
     id: String,
 }
 
 /// The adapter in use on a pack, loaded; none if the pack works alone.
 ///
 /// Errors if it is damaged: the pack must not silently answer in its place.
-pub(crate) fn active_adapter(
-    home: &Path,
-    pack: &lucency_packs::Pack,
-) -> Result<Option<ActiveAdapter>> {
+pub(crate) fn active_adapter(options: &Options, pack: &Pack) -> Result<Option<ActiveAdapter>> {
+    let home = &options.home;
     let in_use = InUse::read(home)?;
     let Some(name) = in_use.on(pack.hash()) else {
         return Ok(None);
@@ -95,24 +95,15 @@ pub(crate) fn active_adapter(
     };
     let load = || -> Result<ActiveAdapter> {
         let adapter = Adapter::open(&adapter_folder(home, name)?, &identity)?;
-        let manifest = &adapter.manifest;
-        let scorer = match (manifest.method, manifest.features, &manifest.calibration) {
-            // A probe reads the pack's own towers, which are there already.
-            (Method::Probe, Some(features), Some(calibration)) => {
-                adapter.verify()?;
-                let (probe, calibration) = (adapter.probe()?, Some(calibration.clone()));
-                Scorer::of_probe(probe, features, manifest.exclusive, calibration)
-            }
-            _ => {
-                let base = Base::of(lucency_packs::Pack::open(pack.dir())?)?;
-                Scorer::open(&adapter, base.model(), base.templates())?
-            }
-        };
-        let manifest =
-            serde_json::to_vec(&adapter.manifest).map_err(|e| refuse("json", e.to_string()))?;
+        let stated = adapter.manifest.clone();
+        let dir = pack.dir().to_path_buf();
+        let scorer = Hosted::load(&options.compute, move |place| {
+            scorer_at(place, &adapter, &dir)
+        })?;
+        let manifest = serde_json::to_vec(&stated).map_err(|e| refuse("json", e.to_string()))?;
         Ok(ActiveAdapter {
             id: lucency_packs::digest(&manifest),
-            manifest: adapter.manifest,
+            manifest: stated,
             scorer,
         })
     };
@@ -122,6 +113,28 @@ pub(crate) fn active_adapter(
             format!("the adapter in use cannot be loaded: {error} (`lucency adapters rollback` works without it)"),
         )
     })
+}
+
+/// What an adapter learned, ready to work.
+fn scorer_at(place: &Place, adapter: &Adapter, pack: &Path) -> Result<Scorer> {
+    let manifest = &adapter.manifest;
+    match (manifest.method, manifest.features, &manifest.calibration) {
+        // A probe reads the pack's own towers, which are there already.
+        (Method::Probe, Some(features), Some(calibration)) => {
+            adapter.verify()?;
+            let (probe, calibration) = (adapter.probe()?, Some(calibration.clone()));
+            Ok(Scorer::of_probe(
+                probe,
+                features,
+                manifest.exclusive,
+                calibration,
+            ))
+        }
+        _ => {
+            let base = Base::of(Pack::open(pack)?, place)?;
+            Ok(Scorer::open(adapter, base.model(), base.templates())?)
+        }
+    }
 }
 
 impl ActiveAdapter {
@@ -140,10 +153,26 @@ impl ActiveAdapter {
         self.manifest.method != Method::Contrastive
     }
 
-    /// The towers that it compares images and texts with; none unless it was trained on pairs, since towers that were bent
-    /// towards a few classes tell little else apart.
-    pub(crate) fn towers(&self) -> Option<&Towers> {
-        self.scorer.towers().filter(|_| !self.knows_classes())
+    /// Whether images and texts are compared with its towers: only if it was trained on pairs, since towers that were bent towards a
+    /// few classes tell little else apart.
+    pub(crate) fn compares(&self) -> bool {
+        !self.knows_classes()
+    }
+
+    /// Does work with its towers where they are; see [`Hosted::run`].
+    ///
+    /// Errors as the work does, or if the adapter [does not compare](Self::compares).
+    pub(crate) fn with_towers<T>(&self, work: impl Fn(&Towers) -> Result<T>) -> Result<T> {
+        self.scorer.run(|scorer| match scorer.towers() {
+            Some(towers) if self.compares() => work(towers),
+            _ => Err(refuse(
+                "bad_adapter",
+                format!(
+                    "the adapter `{}` has no towers to compare with",
+                    self.name()
+                ),
+            )),
+        })
     }
 
     /// Its classes on a picture, highest score first, and what the reader has to know.
@@ -154,13 +183,12 @@ impl ActiveAdapter {
     ) -> Result<(Vec<FindingScore>, String)> {
         let preprocess = &assistant.pack().manifest().preprocessing;
         let one = OneImage(preprocess.resize_u8(&picture.image)?);
-        let scores = self.scorer.probabilities(
-            assistant.clip(),
-            preprocess,
-            &one,
-            &Interrupt::new(),
-            &mut |_| {},
-        )?;
+        let scores = assistant.with_clip(|clip| {
+            self.scorer.run(|scorer| {
+                let stop = Interrupt::new();
+                Ok(scorer.probabilities(clip, preprocess, &one, &stop, &mut |_| {})?)
+            })
+        })?;
         let scores = scores.into_iter().next().unwrap_or_default();
         let (likeliest, unsure) = (argmax(&scores), self.is_unsure(&scores));
         let mut findings: Vec<FindingScore> = self

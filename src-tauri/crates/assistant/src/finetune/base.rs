@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
+use lucency_nn::Place;
 use lucency_packs::Pack;
 use lucency_train::finetune::{BasePack, Model, ZeroShot};
 use lucency_zoo::clip::Clip;
@@ -20,6 +21,7 @@ pub struct Base {
     pub clip: Clip,
     tensors: HashMap<String, Tensor>,
     tokenizer: ClipTokenizer,
+    place: Place,
 }
 
 impl Base {
@@ -27,15 +29,20 @@ impl Base {
     ///
     /// Errors if it is not installed, damaged, or reads images only.
     pub fn open(options: &Options, name: Option<&str>) -> Result<Self> {
-        let pack = options.store().find(name.unwrap_or(DEFAULT_PACK))?;
-        Self::of(pack)
+        Self::at(options, name, &options.compute.place())
+    }
+
+    /// As [`Base::open`], with towers somewhere else than the options say.
+    pub(super) fn at(options: &Options, name: Option<&str>, place: &Place) -> Result<Self> {
+        Self::of(options.store().find(name.unwrap_or(DEFAULT_PACK))?, place)
     }
 
     /// With a pack that was found.
-    pub fn of(pack: Pack) -> Result<Self> {
+    pub fn of(pack: Pack, place: &Place) -> Result<Self> {
         let weights = pack.weights("weights", &Device::Cpu)?;
-        let clip = pack.load_clip(&Device::Cpu)?;
+        let clip = pack.load_clip(place)?;
         Ok(Self {
+            place: place.clone(),
             tensors: weights.tensors().into_iter().collect(),
             tokenizer: pack.tokenizer()?,
             clip,
@@ -68,6 +75,7 @@ impl Base {
             config: self.clip.config(),
             preprocess: self.preprocess(),
             tokenizer: &self.tokenizer,
+            place: &self.place,
         }
     }
 

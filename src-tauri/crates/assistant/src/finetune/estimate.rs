@@ -8,6 +8,7 @@ use lucency_nn::{Interrupt, Progress};
 use super::fit::{Job, fit};
 use super::learn::FOLDS;
 use super::pool::in_pool;
+use super::preset::refuse_narrow;
 use super::{Numbers, numbers};
 use crate::Options;
 use crate::dto::{TrainingEstimate, TrainingRequest};
@@ -31,6 +32,7 @@ pub fn estimate(
     report: &mut dyn FnMut(Progress),
 ) -> Result<TrainingEstimate> {
     let (_, numbers) = numbers(&request.preset, &request.options)?;
+    refuse_narrow(&request.options, &options.compute)?;
     let home = tempfile::tempdir().map_err(|source| AssistantError::Io {
         what: "a folder for the trial".into(),
         source,

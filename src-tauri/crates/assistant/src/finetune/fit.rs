@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use lucency_nn::{Interrupt, Progress};
+use lucency_nn::{Interrupt, Place, Progress};
 use lucency_train::cohort::{SplitRecord, join_duplicates};
 use lucency_train::finetune::{
     Adapter, AdapterManifest, BasePack, Calibration, Evaluation, FORMAT, FeatureSet, Gate,
@@ -22,6 +22,7 @@ use super::preset::calibration_of;
 use super::scored::{Judged, Scored};
 use super::{Base, Numbers, refuse};
 use crate::Options;
+use crate::computing::long_work;
 use crate::dto::{ClassCount, TrainingRequest};
 use crate::error::{AssistantError, Result};
 
@@ -101,9 +102,26 @@ pub(super) struct Made {
 ///
 /// - returns its report; `stop` leaves a checkpoint in the run's folder, from which the same call goes on
 ///
+/// A device that fails in the middle is given up: the run goes on on the processor from its last checkpoint.
+///
 /// Errors as the pieces do: with what is wrong with the table, the pack or the disk, and what to do. Nothing is overwritten.
 pub fn fit(
     job: &Job<'_>,
+    stop: &Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<TrainReport> {
+    long_work(&job.options.compute, |place, again| {
+        if again {
+            let message = "the device failed; going on on the processor";
+            progress(Progress::new(message, 0, 0));
+        }
+        fit_at(job, place, stop, progress)
+    })
+}
+
+fn fit_at(
+    job: &Job<'_>,
+    place: &Place,
     stop: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainReport> {
@@ -118,7 +136,7 @@ pub fn fit(
         ));
     }
     progress(Progress::new("loading the pack", 0, 0));
-    let base = Base::open(job.options, job.request.pack.as_deref())?;
+    let base = Base::at(job.options, job.request.pack.as_deref(), place)?;
     let data = &job.request.data;
     let identity = base.identity();
     refuse_other_pack(job.run, &identity)?;

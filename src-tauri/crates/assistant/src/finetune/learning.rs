@@ -16,6 +16,7 @@ use serde_json::json;
 use super::amount::{Amount, few, folds, sides};
 use super::cases::Cases;
 use super::fit::refuse_contradictions;
+use super::preset::refuse_narrow;
 use super::{Base, Numbers, numbers, preset_of_method, refuse};
 use crate::Options;
 use crate::dto::{TrainingData, TrainingMethod, TrainingOptions};
@@ -93,6 +94,7 @@ pub fn learning_curve(
 ) -> Result<LearningCurve> {
     let started = ledger::now();
     let (_, numbers) = numbers(&preset_of_method(plan.method), &plan.options)?;
+    refuse_narrow(&plan.options, &options.compute)?;
     let base = Base::open(options, pack)?;
     let cases = Cases::read(
         data,

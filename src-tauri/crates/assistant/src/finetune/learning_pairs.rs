@@ -11,6 +11,7 @@ use super::amount::{Amount, Division, few, folds_of};
 use super::cases::Cases;
 use super::divide::of_part;
 use super::pairs::{PairsReport, Ranks, base_towers, compare, rank_pairs, with_report};
+use super::preset::refuse_narrow;
 use super::{Base, Numbers, numbers, refuse};
 use crate::Options;
 use crate::dto::{TrainingData, TrainingOptions};
@@ -72,6 +73,7 @@ pub fn retrieval_curve(
     let (_, Numbers::Tune(numbers)) = numbers(&plan.preset, &plan.options)? else {
         return Err(refuse("bad_preset", "a probe does not learn from reports"));
     };
+    refuse_narrow(&plan.options, &options.compute)?;
     if data.columns.report.is_none() {
         return Err(refuse(
             "bad_columns",

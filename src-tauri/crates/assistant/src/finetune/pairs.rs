@@ -78,6 +78,7 @@ pub fn base_towers(base: &Base) -> Result<Towers> {
         model.config,
         model.preprocess,
         model.tokenizer,
+        model.place,
         &plan,
     )?)
 }

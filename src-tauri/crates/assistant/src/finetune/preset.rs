@@ -1,5 +1,6 @@
 //! Choices of method with numbers that work for most sites.
 
+use lucency_nn::{Compute, Precision};
 use lucency_train::finetune::{Calibration, Method, TunePlan};
 use lucency_train::optim::Rate;
 use lucency_train::probe::ProbePlan;
@@ -207,7 +208,7 @@ fn stated(row: &Row) -> TrainingOptions {
 
 /// The method and the numbers of a preset with a user's changes.
 ///
-/// Errors if there is no such preset, the numbers cannot work together, or this machine's device has no such precision.
+/// Errors if there is no such preset, or the numbers cannot work together.
 pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMethod, Numbers)> {
     let Some(row) = ROWS.iter().find(|row| row.id == preset) else {
         let there: Vec<&str> = ROWS.iter().map(|row| row.id).collect();
@@ -217,7 +218,6 @@ pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMetho
         );
         return Err(refuse("bad_preset", message));
     };
-    refuse_narrow(options.precision)?;
     if row.method == TrainingMethod::Probe {
         let default = ProbePlan::default();
         let seed = options.seed.unwrap_or(default.seed);
@@ -242,6 +242,7 @@ pub fn numbers(preset: &str, options: &TrainingOptions) -> Result<(TrainingMetho
     plan.locked_images = options.locked_images.unwrap_or(plan.locked_images);
     plan.seed = options.seed.unwrap_or(plan.seed);
     plan.checkpointing = options.checkpointing.unwrap_or(plan.checkpointing);
+    plan.precision = precision_of(options);
     plan.check()?;
     Ok((row.method, Numbers::Tune(plan)))
 }
@@ -269,19 +270,33 @@ fn refuse_steps(row: &Row, options: &TrainingOptions) -> Result<()> {
     Ok(())
 }
 
-/// Refuses 16-bit training: it runs on the processor, which has no arithmetic in bf16 and would widen every product to f32 and back.
-fn refuse_narrow(precision: Option<TrainingPrecision>) -> Result<()> {
-    match precision {
-        None | Some(TrainingPrecision::F32) => Ok(()),
-        Some(TrainingPrecision::Bf16 | TrainingPrecision::Mixed) => Err(refuse(
-            "no_accelerator",
-            "bf16 and mixed precision want a graphics processor; training runs on the processor here, which is faster and exact in f32: take f32",
-        )),
+/// Refuses to begin 16-bit training on the processor, which has no arithmetic in bf16 and would widen every product to f32 and back.
+///
+/// A run that was begun on another device goes on here all the same if that device fails.
+pub(super) fn refuse_narrow(options: &TrainingOptions, compute: &Compute) -> Result<()> {
+    match options.precision {
+        Some(TrainingPrecision::Bf16 | TrainingPrecision::Mixed) if !compute.is_elsewhere() => {
+            Err(refuse(
+                "no_accelerator",
+                "bf16 and mixed precision want a graphics device; training runs on the processor here, which is faster and exact in f32: take f32, or choose a device",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn precision_of(options: &TrainingOptions) -> Precision {
+    match options.precision {
+        None | Some(TrainingPrecision::F32) => Precision::F32,
+        Some(TrainingPrecision::Bf16) => Precision::Bf16,
+        Some(TrainingPrecision::Mixed) => Precision::Mixed,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use lucency_nn::DeviceChoice;
+
     use super::*;
 
     #[test]
@@ -300,7 +315,8 @@ mod tests {
             precision: Some(TrainingPrecision::Mixed),
             ..TrainingOptions::default()
         };
-        let message = numbers("hundreds", &mixed).err().unwrap().to_string();
+        let refused = refuse_narrow(&mixed, &Compute::processor());
+        let message = refused.err().unwrap().to_string();
         assert!(message.contains("take f32"), "{message}");
         let fast = TrainingOptions {
             epochs: Some(3),
@@ -309,6 +325,12 @@ mod tests {
         assert!(numbers("text_tower", &fast).is_ok());
         let message = numbers("reports", &fast).err().unwrap().to_string();
         assert!(message.contains("text_tower"), "{message}");
+        let elsewhere = Compute::start(DeviceChoice::Reference, None).unwrap();
+        refuse_narrow(&mixed, &elsewhere).unwrap();
+        let Ok((_, Numbers::Tune(plan))) = numbers("hundreds", &mixed) else {
+            panic!("the preset is trained by gradients");
+        };
+        assert_eq!(plan.precision, Precision::Mixed);
         let message = numbers("none", &options).err().unwrap().to_string();
         assert!(message.contains("few_labels"), "{message}");
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use lucency_train::finetune::{Adapter, adapter_folder};
 use serde::{Deserialize, Serialize};
 
+use super::preset::refuse_narrow;
 use super::start::{ended, entry};
 use super::{numbers, refuse};
 use crate::dto::{
@@ -236,6 +237,7 @@ fn write_json<T: Serialize>(dir: &Path, name: &str, value: &T) -> Result<()> {
 pub fn start_run(options: &Options, request: &TrainingRequest, created: &str) -> Result<RunFolder> {
     let dir = folder(options, &request.name)?;
     numbers(&request.preset, &request.options)?;
+    refuse_narrow(&request.options, &options.compute)?;
     options
         .store()
         .locate(request.pack.as_deref().unwrap_or(DEFAULT_PACK))?;

@@ -190,7 +190,7 @@ fn zero_shot(
         .collect();
     let rows: Vec<f32> = points.iter().flat_map(|p| p.iter().copied()).collect();
     let images = Tensor::from_vec(rows, (points.len(), points[0].len()), &Device::Cpu)?; // [n, dim]
-    let scale = f64::from(assistant.clip().logit_scale().to_scalar::<f32>()?.exp());
+    let scale = assistant.scale()?;
     let logits = |prompts: fn(&Label) -> Vec<String>| -> Result<Vec<Vec<f32>>> {
         let mean = |label: &Label| -> Result<Tensor> {
             let texts = assistant.comparable_texts(&prompts(label))?; // [prompts, dim]

@@ -10,6 +10,7 @@ use lucency_assistant::{
 use lucency_nn::Quantisation;
 
 use super::batch;
+use crate::computing::options;
 use crate::output::{CommandError, Output};
 
 /// Which model pack to use.
@@ -26,8 +27,10 @@ pub struct PackChoice {
 impl PackChoice {
     /// Opens the assistant with this pack.
     pub fn open(&self) -> Result<Assistant, CommandError> {
-        let options = Options::standard(self.pack.clone())?;
-        Ok(Assistant::open_quantised(options, self.quantise)?)
+        Ok(Assistant::open(Options {
+            quantise: self.quantise,
+            ..options(self.pack.clone())?
+        })?)
     }
 }
 

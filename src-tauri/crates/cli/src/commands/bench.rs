@@ -175,7 +175,7 @@ pub(super) fn fresh_assistant(
     assistant: &Assistant,
     scratch: &Path,
 ) -> Result<Assistant, CommandError> {
-    let standard = Options::standard(None)?;
+    let standard = crate::computing::options(None)?;
     Ok(Assistant::open(Options {
         home: scratch.join("home"),
         pack: Some(assistant.pack().dir().display().to_string()),

@@ -11,10 +11,12 @@ use lucency_assistant::AssistantError;
 use lucency_nn::{Mode, Quantisation, Weights};
 use lucency_train::TrainError;
 use lucency_zoo::clip::{ClipConfig, ImageEncoder, KeyLayout, TextEncoder};
+use lucency_zoo::dino::{Dino, DinoConfig, Resizing};
 use serde::Serialize;
 
 use super::bench::{Machine, machine, status_mib};
 use super::bench_serve::{serve, time};
+use crate::computing::compute;
 use crate::output::{CommandError, Output};
 
 /// Calls of each case when all are timed.
@@ -23,19 +25,22 @@ const CALLS: usize = 7;
 /// `lucency bench models`
 #[derive(Args)]
 pub struct BenchModels {
-    /// img, text (14 × 77 ids), rn50, train (a full step), trainlora (rank 8 on queries and values): then standard input says how many calls to time; all cases
-    /// in turn if none
+    /// img, text (14 × 77 ids), rn50, dino (DINOv2 ViT-B/14), train (a full step), trainlora (rank 8 on queries and values): then standard input says how
+    /// many calls to time; all cases in turn if none
     case: Option<String>,
     /// Images in a batch
     batch: Option<usize>,
-    /// Folder with `clip/model.safetensors` and `in.safetensors` (`x` [16, 3, 224, 224], `ids` [14, 77]); weights and
-    /// inputs are drawn if there is none
+    /// Folder with `clip/model.safetensors`, `dino.safetensors` and `in.safetensors` (`x` [16, 3, 224, 224], `ids` [14, 77]);
+    /// weights and inputs are drawn if there is none
     #[arg(long, value_name = "DIR", default_value = "bench-data")]
     data: PathBuf,
-    /// Keep the matrices of img and text in fewer bits: q8 or q4
+    /// Keep the matrices of img, text and dino in fewer bits: q8 or q4
     #[arg(long, value_name = "BITS")]
     quantise: Option<Quantisation>,
 }
+
+/// Where the weights of the CLIP cases lie in the data folder.
+const CLIP: &str = "clip/model.safetensors";
 
 /// One case.
 #[derive(Serialize)]
@@ -85,6 +90,7 @@ impl BenchModels {
             ("img", 16),
             ("text", 14),
             ("rn50", 1),
+            ("dino", 1),
             ("train", 16),
             ("trainlora", 16),
         ] {
@@ -121,46 +127,61 @@ impl BenchModels {
         let vit = vit_b32()?;
         match case {
             "img" => {
-                let weights = self.clip_weights(false)?;
+                let weights = self.weights(CLIP, false)?;
                 let tower = ImageEncoder::load(&weights, &vit).map_err(zoo)?;
                 drop(weights);
                 let x = inputs.images(batch).map_err(failed)?;
                 Ok(Box::new(move || Ok(tower.encode(&x, Mode::Eval)?)))
             }
             "text" => {
-                let weights = self.clip_weights(false)?;
+                let weights = self.weights(CLIP, false)?;
                 let tower = TextEncoder::load(&weights, &vit).map_err(zoo)?;
                 drop(weights);
                 let ids = inputs.ids(batch).map_err(failed)?;
                 Ok(Box::new(move || Ok(tower.encode(&ids)?)))
             }
             "rn50" => {
-                let weights = Weights::fresh(0, &Device::Cpu).packed();
+                let place = compute()?.place();
+                let weights = Weights::fresh(0, &place.device).packed();
+                let weights = weights.in_precision(place.precision);
                 let tower = ImageEncoder::load(&weights, &rn50(&vit)).map_err(zoo)?;
                 let x = inputs.images(batch).map_err(failed)?;
                 Ok(Box::new(move || Ok(tower.encode(&x, Mode::Eval)?)))
             }
+            "dino" => {
+                let weights = self.weights("dino.safetensors", false)?;
+                let tower = Dino::load(&weights, &vit_b14(&weights)?).map_err(zoo)?;
+                drop(weights);
+                let x = inputs.images(batch).map_err(failed)?;
+                Ok(Box::new(move || Ok(tower.encode(&x)?)))
+            }
             "train" | "trainlora" => {
-                let weights = self.clip_weights(case == "train")?;
+                let weights = self.weights(CLIP, case == "train")?;
                 let x = inputs.images(batch).map_err(failed)?;
                 training(&weights, &vit, x, case == "trainlora").map_err(failed)
             }
             other => Err(CommandError::new(
                 "bad_request",
-                format!("there is no case {other:?}; cases are img, text, rn50, train, trainlora"),
+                format!(
+                    "there is no case {other:?}; cases are img, text, rn50, dino, train, trainlora"
+                ),
             )),
         }
     }
 
-    fn clip_weights(&self, trains: bool) -> Result<Weights, CommandError> {
-        let file = self.data.join("clip").join("model.safetensors");
+    /// The weights of a file in the data folder, drawn if there is none.
+    fn weights(&self, file: &str, trains: bool) -> Result<Weights, CommandError> {
+        let file = self.data.join(file);
         let quantise = self.quantise.filter(|_| !trains);
+        let place = compute()?.place();
+        let device = &place.device;
         let weights = match (file.is_file(), trains) {
-            (true, true) => Weights::open(&file, &Device::Cpu).map_err(|e| failed(e.into()))?,
-            (true, false) => Weights::stream(&file, &Device::Cpu).map_err(|e| failed(e.into()))?,
-            (false, true) => Weights::fresh(0, &Device::Cpu),
-            (false, false) => Weights::fresh(0, &Device::Cpu).packed(),
+            (true, true) => Weights::open(&file, device).map_err(|e| failed(e.into()))?,
+            (true, false) => Weights::stream(&file, device).map_err(|e| failed(e.into()))?,
+            (false, true) => Weights::fresh(0, device),
+            (false, false) => Weights::fresh(0, device).packed(),
         };
+        let weights = weights.in_precision(place.precision);
         Ok(weights.quantised(quantise))
     }
 }
@@ -249,6 +270,26 @@ fn rn50(vit: &ClipConfig) -> ClipConfig {
         vision: VisionConfig::ResNet(ResNetConfig::new(224, [3, 4, 6, 3], 64)),
         ..vit.clone()
     }
+}
+
+/// DINOv2 ViT-B/14 with as many registers as the file has, four if the weights are drawn.
+fn vit_b14(weights: &Weights) -> Result<DinoConfig, CommandError> {
+    let published = r#"{"img_size":518,"patch_size":14,"embed_dim":768,"depth":12,"num_heads":12}"#;
+    let config = DinoConfig::from_config_json(published).map_err(zoo)?;
+    let registers = match weights.is_fresh() {
+        true => 4,
+        false => weights
+            .shape_of("register_tokens")
+            .map_or(0, |shape| shape.dims()[1]),
+    };
+    Ok(match registers {
+        0 => config,
+        registers => DinoConfig {
+            registers,
+            resizing: Resizing::ANTIALIASED,
+            ..config
+        },
+    })
 }
 
 fn failed(error: TrainError) -> CommandError {

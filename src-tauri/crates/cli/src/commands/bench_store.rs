@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lucency_assistant::cases::{CaseLibrary, CaseQuery};
 use lucency_assistant::dto::SearchBy;
-use lucency_assistant::{Assistant, Interrupt, Options};
+use lucency_assistant::{Assistant, Interrupt};
 use lucency_library::import::{Format, ImportPlan, import};
 use lucency_library::search::WordQuery;
 use lucency_library::{
@@ -230,7 +230,7 @@ fn search(
 
 /// Embeds every report at random, and searches.
 fn by_meaning(store: &SqliteStore, wanted: &Wanted<'_>) -> Result<Meaning, CommandError> {
-    let assistant = Assistant::open(Options::standard(None)?)?;
+    let assistant = Assistant::open(crate::computing::options(None)?)?;
     let one = assistant.embed_reports(&["one".to_owned()])?;
     let dim = one.first().map_or(0, Vec::len);
     let space = Space {

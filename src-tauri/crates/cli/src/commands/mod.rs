@@ -12,6 +12,7 @@ mod bench_train;
 mod bench_vqa;
 pub mod demo;
 pub mod demo_assets;
+pub mod devices;
 pub mod eval;
 mod eval_retrieval;
 mod eval_vqa;

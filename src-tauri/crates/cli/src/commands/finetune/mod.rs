@@ -44,5 +44,5 @@ impl From<CalibrationChoice> for CalibrationMethod {
 
 /// Where packs, runs and adapters are.
 fn options() -> Result<Options, CommandError> {
-    Ok(Options::standard(None)?)
+    crate::computing::options(None)
 }
