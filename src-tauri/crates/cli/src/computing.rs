@@ -11,7 +11,7 @@ use crate::output::CommandError;
 /// Where networks compute.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Choice {
-    /// Where networks compute: auto, cpu, cuda[:N], metal[:N], or reference (the processor in f64, slow) [default: auto]
+    /// Where networks compute: auto, cpu, cuda or cuda:N, metal or metal:N, reference (the processor in f64, slow) [default: auto]
     #[arg(long, global = true, value_name = "DEVICE")]
     device: Option<String>,
     /// Type of numbers on an accelerator [default: f32]
