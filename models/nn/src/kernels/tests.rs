@@ -10,6 +10,7 @@ use super::*;
 
 mod attention;
 mod frozen;
+mod instructions;
 mod packed;
 mod question;
 mod spatial;

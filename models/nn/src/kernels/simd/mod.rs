@@ -79,8 +79,7 @@ pub(crate) fn instructions() -> &'static str {
     match isa() {
         Isa::V4 => "AVX-512",
         Isa::V3 => "AVX2",
-        Isa::Portable if cfg!(target_arch = "aarch64") => "NEON",
-        Isa::Portable => "no vector extensions",
+        Isa::Portable => "portable code",
     }
 }
 
