@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use lucency_nn::{Compute, DeviceChoice, Place, Precision, Quantisation, SelfTest};
+use lucency_nn::{Compute, DeviceChoice, Precision, Progress, Quantisation, SelfTest};
 
+use crate::Options;
 use crate::dto::{
     ComputeType, ComputingChoice, ComputingDto, DeviceDto, DeviceRefused, MatrixBits, SelfTestDto,
 };
@@ -81,22 +82,29 @@ pub fn begin_computing(home: &Path, compute: &Compute) {
 /// Does work that keeps its own state, such as training with checkpoints, on the device in use; if a tensor operation fails there, the
 /// work goes on on the processor, and the device is given up.
 ///
-/// - `work`: the place, and whether it is called again
+/// - `work`: with options that name the processor when it is called again
 ///
 /// Errors as the work does. Unlike [`lucency_nn::Hosted`], this does not repeat what failed for another reason than the device: hours of
 /// training that diverged would diverge again.
 pub(crate) fn long_work<T>(
-    compute: &Compute,
-    mut work: impl FnMut(&Place, bool) -> Result<T>,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+    mut work: impl FnMut(&Options, &mut dyn FnMut(Progress)) -> Result<T>,
 ) -> Result<T> {
-    let state = compute.state();
-    let failed = match work(&state.place, false) {
+    let state = options.compute.state();
+    let failed = match work(options, progress) {
         Err(error) if error.is_of_device() && !state.place.is_processor() => error,
         outcome => return outcome,
     };
-    let outcome = work(&Place::processor(), true);
+    let on_processor = Options {
+        compute: Compute::processor(),
+        ..options.clone()
+    };
+    let message = "the device failed; going on on the processor";
+    progress(Progress::new(message, 0, 0));
+    let outcome = work(&on_processor, progress);
     if matches!(outcome, Ok(_) | Err(AssistantError::Stopped)) {
-        compute.give_up(&state, &failed.to_string());
+        options.compute.give_up(&state, &failed.to_string());
     }
     outcome
 }
@@ -196,14 +204,26 @@ mod tests {
         AssistantError::Tensor(candle_core::Error::Msg("out of memory".into()))
     }
 
+    fn options(compute: &Compute) -> Options {
+        Options {
+            home: PathBuf::new(),
+            assets: PathBuf::new(),
+            pack: None,
+            compute: compute.clone(),
+            quantise: None,
+        }
+    }
+
     #[test]
     fn long_work_goes_on_on_the_processor_when_the_device_fails() {
         let compute = Compute::start(DeviceChoice::Reference, None).unwrap();
-        let (mut places, mut steps) = (Vec::new(), 0);
-        let outcome = long_work(&compute, |place, again| {
-            places.push((place.is_processor(), again));
+        let (mut places, mut steps, mut told) = (Vec::new(), 0, Vec::new());
+        let mut progress = |progress: Progress| told.push(progress.stage);
+        let outcome = long_work(&options(&compute), &mut progress, |options, _| {
+            let elsewhere = options.compute.is_elsewhere();
+            places.push(elsewhere);
             while steps < 10 {
-                if steps == 4 && !place.is_processor() {
+                if steps == 4 && elsewhere {
                     return Err(out_of_memory());
                 }
                 steps += 1; // what a checkpoint keeps
@@ -211,7 +231,8 @@ mod tests {
             Ok(steps)
         });
         assert_eq!(outcome.unwrap(), 10);
-        assert_eq!(places, [(false, false), (true, true)]);
+        assert_eq!(places, [true, false]);
+        assert_eq!(told, ["the device failed; going on on the processor"]);
         let failure = compute.state().failure.clone();
         assert!(failure.unwrap().contains("out of memory"));
     }
@@ -224,7 +245,7 @@ mod tests {
             || AssistantError::Data("a table without rows".into()),
         ] {
             let mut calls = 0;
-            let outcome: Result<()> = long_work(&compute, |_, _| {
+            let outcome: Result<()> = long_work(&options(&compute), &mut |_| {}, |_, _| {
                 calls += 1;
                 Err(make())
             });
@@ -232,10 +253,11 @@ mod tests {
         }
         // On the processor there is nothing to fall back to.
         let mut calls = 0;
-        let outcome: Result<()> = long_work(&Compute::processor(), |_, _| {
-            calls += 1;
-            Err(out_of_memory())
-        });
+        let outcome: Result<()> =
+            long_work(&options(&Compute::processor()), &mut |_| {}, |_, _| {
+                calls += 1;
+                Err(out_of_memory())
+            });
         assert!(outcome.is_err() && calls == 1);
         assert!(compute.state().failure.is_none(), "nothing was given up");
     }

@@ -7,9 +7,9 @@ use lucency_packs::Pack;
 use lucency_train::finetune::{Adapter, BasePack, Method, adapter_folder, is_adapter_name};
 
 use super::active::InUse;
-use super::fit::TrainReport;
 use super::judge::Details;
 use super::refuse;
+use super::train_report::TrainReport;
 use crate::dto::AdapterSummary;
 use crate::error::{AssistantError, Result};
 use crate::ledger;

@@ -29,12 +29,8 @@ impl Base {
     ///
     /// Errors if it is not installed, damaged, or reads images only.
     pub fn open(options: &Options, name: Option<&str>) -> Result<Self> {
-        Self::at(options, name, &options.compute.place())
-    }
-
-    /// As [`Base::open`], with towers somewhere else than the options say.
-    pub(super) fn at(options: &Options, name: Option<&str>, place: &Place) -> Result<Self> {
-        Self::of(options.store().find(name.unwrap_or(DEFAULT_PACK))?, place)
+        let pack = options.store().find(name.unwrap_or(DEFAULT_PACK))?;
+        Self::of(pack, &options.compute.place())
     }
 
     /// With a pack that was found.

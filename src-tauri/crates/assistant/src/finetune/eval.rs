@@ -22,6 +22,7 @@ use super::pairs::{PairsReport, gate_pairs, judge_pairs, with_report};
 use super::scored::Scored;
 use super::{Base, refuse};
 use crate::Options;
+use crate::computing::long_work;
 use crate::dto::TrainingData;
 use crate::error::{AssistantError, Result};
 use crate::ledger;
@@ -106,6 +107,17 @@ pub(super) struct Trial {
 /// Errors if a case is of a patient, or an image, that was trained on, or was calibrated on by an earlier verdict; and for a verdict that is
 /// to be kept if there is one already, or too few patients.
 pub fn evaluate_adapter(
+    options: &Options,
+    request: &EvalRequest<'_>,
+    stop: &Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<EvalReport> {
+    long_work(options, progress, |options, progress| {
+        evaluate_once(options, request, stop, progress)
+    })
+}
+
+fn evaluate_once(
     options: &Options,
     request: &EvalRequest<'_>,
     stop: &Interrupt,

@@ -1,80 +1,31 @@
 //! From a table to an adapter that is judged.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use lucency_nn::{Interrupt, Place, Progress};
+use lucency_nn::{Interrupt, Progress};
 use lucency_train::cohort::{SplitRecord, join_duplicates};
 use lucency_train::finetune::{
-    Adapter, AdapterManifest, BasePack, Calibration, Evaluation, FORMAT, FeatureSet, Gate,
-    LabelTable, Learned, Method, ProbeChoice, Recalibration, Scorer, Towers, adapter_folder,
-    contradictions, evaluate, gate,
+    Adapter, AdapterManifest, BasePack, Calibration, FORMAT, FeatureSet, Gate, LabelTable, Learned,
+    Method, Scorer, Towers, adapter_folder, contradictions, evaluate, gate,
 };
 use lucency_train::statistics::Bootstrap;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::cases::Cases;
 use super::divide::Sides;
 use super::forgotten::{ForgottenTask, forgotten};
 use super::judge::{Details, details, paths};
-use super::pairs::PairsReport;
 use super::preset::calibration_of;
 use super::scored::{Judged, Scored};
+use super::train_report::TrainReport;
 use super::{Base, Numbers, refuse};
 use crate::Options;
 use crate::computing::long_work;
 use crate::dto::{ClassCount, TrainingRequest};
 use crate::error::{AssistantError, Result};
 
-/// What was trained and how good it is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TrainReport {
-    /// The adapter.
-    pub adapter: String,
-    /// How it was made.
-    pub method: Method,
-    /// Name of the pack.
-    pub pack: String,
-    /// Cases trained on, those that chose the step among them.
-    pub trained_cases: usize,
-    /// Their patients.
-    pub trained_patients: usize,
-    /// Their rows in the table, ascending; none of a report that was read back.
-    #[serde(skip)]
-    pub trained_rows: Option<BTreeSet<usize>>,
-    /// Cases and patients of each class in the table.
-    pub labels: Vec<ClassCount>,
-    /// What a probe reads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub features: Option<FeatureSet>,
-    /// Its strength.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub strength: Option<f64>,
-    /// What each feature set gave.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub choices: Vec<ProbeChoice>,
-    /// Steps of a run by gradients.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steps: Option<u64>,
-    /// How the figures below were had.
-    pub judged_on: String,
-    /// Before and after; none if no case was left out.
-    #[serde(flatten)]
-    pub evaluation: Option<Evaluation>,
-    /// What recalibration was worth on the judged cases.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recalibration: Option<Recalibration>,
-    /// After contrastive training.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retrieval: Option<PairsReport>,
-    /// What its towers no longer know of the demo cases; nothing of a method that leaves the towers alone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub forgotten: Vec<ForgottenTask>,
-    /// Whether it may go live.
-    pub gate: Gate,
-}
-
 /// What is to be trained.
+#[derive(Clone)]
 pub struct Job<'a> {
     /// Where packs and adapters are.
     pub options: &'a Options,
@@ -110,18 +61,17 @@ pub fn fit(
     stop: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainReport> {
-    long_work(&job.options.compute, |place, again| {
-        if again {
-            let message = "the device failed; going on on the processor";
-            progress(Progress::new(message, 0, 0));
-        }
-        fit_at(job, place, stop, progress)
+    long_work(job.options, progress, |options, progress| {
+        let job = Job {
+            options,
+            ..job.clone()
+        };
+        fit_once(&job, stop, progress)
     })
 }
 
-fn fit_at(
+fn fit_once(
     job: &Job<'_>,
-    place: &Place,
     stop: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainReport> {
@@ -136,7 +86,7 @@ fn fit_at(
         ));
     }
     progress(Progress::new("loading the pack", 0, 0));
-    let base = Base::at(job.options, job.request.pack.as_deref(), place)?;
+    let base = Base::open(job.options, job.request.pack.as_deref())?;
     let data = &job.request.data;
     let identity = base.identity();
     refuse_other_pack(job.run, &identity)?;

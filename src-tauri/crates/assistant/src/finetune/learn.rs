@@ -10,12 +10,13 @@ use lucency_train::run::Ending;
 use super::amount::folds_of;
 use super::decide::decisions;
 use super::divide::{LEAST_PATIENTS, Sides};
-use super::fit::{Made, Site, TrainReport, counts, json};
+use super::fit::{Made, Site, counts, json};
 use super::judge::Details;
 use super::learning_pairs::{judge_in_folds, learn};
 use super::pairs::{PairsReport, gate_pairs, judge_pairs, with_report};
 use super::refuse;
 use super::scored::{Judged, Scored};
+use super::train_report::TrainReport;
 use crate::error::{AssistantError, Result};
 
 /// Folds of whole patients by which pairs are judged that nobody was left out of.

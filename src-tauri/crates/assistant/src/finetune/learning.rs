@@ -19,6 +19,7 @@ use super::fit::refuse_contradictions;
 use super::preset::refuse_narrow;
 use super::{Base, Numbers, numbers, preset_of_method, refuse};
 use crate::Options;
+use crate::computing::long_work;
 use crate::dto::{TrainingData, TrainingMethod, TrainingOptions};
 use crate::error::{AssistantError, Result};
 use crate::ledger;
@@ -92,9 +93,22 @@ pub fn learning_curve(
     stop: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<LearningCurve> {
+    refuse_narrow(&plan.options, &options.compute)?;
+    long_work(options, progress, |options, progress| {
+        draw(options, plan, data, pack, stop, progress)
+    })
+}
+
+fn draw(
+    options: &Options,
+    plan: &LearningPlan,
+    data: &TrainingData,
+    pack: Option<&str>,
+    stop: &Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<LearningCurve> {
     let started = ledger::now();
     let (_, numbers) = numbers(&preset_of_method(plan.method), &plan.options)?;
-    refuse_narrow(&plan.options, &options.compute)?;
     let base = Base::open(options, pack)?;
     let cases = Cases::read(
         data,

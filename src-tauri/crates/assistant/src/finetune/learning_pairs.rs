@@ -14,6 +14,7 @@ use super::pairs::{PairsReport, Ranks, base_towers, compare, rank_pairs, with_re
 use super::preset::refuse_narrow;
 use super::{Base, Numbers, numbers, refuse};
 use crate::Options;
+use crate::computing::long_work;
 use crate::dto::{TrainingData, TrainingOptions};
 use crate::error::{AssistantError, Result};
 use crate::ledger;
@@ -69,11 +70,24 @@ pub fn retrieval_curve(
     stop: &Interrupt,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<RetrievalCurve> {
+    refuse_narrow(&plan.options, &options.compute)?;
+    long_work(options, progress, |options, progress| {
+        draw(options, plan, data, pack, stop, progress)
+    })
+}
+
+fn draw(
+    options: &Options,
+    plan: &RetrievalPlan,
+    data: &TrainingData,
+    pack: Option<&str>,
+    stop: &Interrupt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<RetrievalCurve> {
     let started = ledger::now();
     let (_, Numbers::Tune(numbers)) = numbers(&plan.preset, &plan.options)? else {
         return Err(refuse("bad_preset", "a probe does not learn from reports"));
     };
-    refuse_narrow(&plan.options, &options.compute)?;
     if data.columns.report.is_none() {
         return Err(refuse(
             "bad_columns",

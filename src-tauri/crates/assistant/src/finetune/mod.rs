@@ -30,6 +30,7 @@ mod scored;
 mod scrub;
 mod start;
 mod table;
+mod train_report;
 mod travel;
 
 pub(crate) use active::{ActiveAdapter, active_adapter};
@@ -41,7 +42,7 @@ pub use cases::image_below;
 pub use courtesy::Courtesy;
 pub use estimate::estimate;
 pub use eval::{EvalReport, EvalRequest, Verdict, evaluate_adapter};
-pub use fit::{TrainReport, fit};
+pub use fit::fit;
 pub use foreign::{Stated, import_foreign, is_foreign};
 pub use forgotten::ForgottenTask;
 pub use learning::{LearningCurve, LearningPlan, LearningPoint, learning_curve};
@@ -58,6 +59,7 @@ pub use run::{
 pub(crate) use scrub::{forget_images, shows_images};
 pub use start::{Background, carry_out};
 pub use table::{Table, parse_columns, parse_renamings, read_table};
+pub use train_report::TrainReport;
 pub use travel::{export_adapter, import_adapter};
 
 use crate::error::AssistantError;

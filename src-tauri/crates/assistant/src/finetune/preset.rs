@@ -13,6 +13,7 @@ use crate::dto::{
 use crate::error::Result;
 
 /// Everything that a run's training follows from.
+#[derive(Clone)]
 pub enum Numbers {
     /// A regression on features.
     Probe(ProbePlan),

@@ -7,9 +7,10 @@ use lucency_nn::{Interrupt, Progress};
 use lucency_train::finetune::{Adapter, FeatureSet, adapter_folder};
 use serde_json::{Value, json};
 
-use super::fit::{Job, TrainReport, fit};
+use super::fit::{Job, fit};
 use super::pool::in_pool;
 use super::run::{RunFolder, State, Wish};
+use super::train_report::TrainReport;
 use super::{Courtesy, Numbers, numbers};
 use crate::Options;
 use crate::dto::TrainingState;
